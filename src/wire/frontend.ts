@@ -1,0 +1,192 @@
+import { serialize } from 'pg-protocol'
+import { DbgateError } from '../errors.ts'
+import type { Frame } from './frames.ts'
+import { BodyReader } from './reader.ts'
+import { FrontendTag } from './tags.ts'
+
+/**
+ * What a frontend sends, decoded where the gate must know what it says; everything else is relayed as bytes.
+ * Names are latin1 strings: one character a byte, so that two different names never become one key.
+ * Text is the raw bytes, because their meaning depends on client_encoding.
+ * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
+export type FrontendMessage =
+  | { readonly type: 'Query'; readonly text: Buffer }
+  | {
+      readonly type: 'Parse'
+      readonly name: string
+      readonly text: Buffer
+      readonly parameterTypes: readonly number[]
+    }
+  | {
+      readonly type: 'Bind'
+      readonly portal: string
+      readonly statement: string
+      readonly parameters: readonly Parameter[]
+      readonly resultFormats: readonly number[]
+    }
+  | {
+      readonly type: 'Describe' | 'Close'
+      readonly kind: 'statement' | 'portal'
+      readonly name: string
+    }
+  | { readonly type: 'Execute'; readonly portal: string; readonly maxRows: number }
+  | { readonly type: 'Sync' | 'Flush' | 'CopyDone' | 'Terminate' | 'CopyData' }
+  | { readonly type: 'CopyFail' | 'FunctionCall' | 'PasswordMessage' }
+
+/** One bound value: null for SQL NULL. `binary` is its format code. Ownership: a view into the message. */
+export type Parameter = { readonly bytes: Buffer | null; readonly binary: boolean }
+
+const HEADER_BYTES = 5
+const [STATEMENT, PORTAL] = [0x53, 0x50]
+
+/**
+ * Decodes one whole frontend frame. Ownership: buffers in the result are views into the frame.
+ *
+ * Throws: PROTOCOL (08P01) for a body that is not exactly what the manual says.
+ */
+export function decodeFrontend(frame: Frame): FrontendMessage {
+  switch (frame.tag) {
+    case FrontendTag.Query:
+      return decodeQuery(frame)
+    case FrontendTag.Parse:
+      return decodeParse(frame)
+    case FrontendTag.Bind:
+      return decodeBind(frame)
+    case FrontendTag.Describe:
+      return decodeNamed('Describe', frame)
+    case FrontendTag.Close:
+      return decodeNamed('Close', frame)
+    case FrontendTag.Execute:
+      return decodeExecute(frame)
+    case FrontendTag.Sync:
+      return decodeEmpty('Sync', frame)
+    case FrontendTag.Flush:
+      return decodeEmpty('Flush', frame)
+    case FrontendTag.CopyDone:
+      return decodeEmpty('CopyDone', frame)
+    case FrontendTag.Terminate:
+      return { type: 'Terminate' }
+    case FrontendTag.CopyData:
+      return { type: 'CopyData' }
+    case FrontendTag.CopyFail:
+      return { type: 'CopyFail' }
+    case FrontendTag.FunctionCall:
+      return { type: 'FunctionCall' }
+    case FrontendTag.PasswordMessage:
+      return { type: 'PasswordMessage' }
+    default:
+      throw new DbgateError('PROTOCOL', `invalid frontend message type ${frame.tag}`)
+  }
+}
+
+function bodyOf(frame: Frame, message: string): BodyReader {
+  return new BodyReader(frame.buf, frame.start + HEADER_BYTES, frame.end, message)
+}
+
+function decodeEmpty(type: 'Sync' | 'Flush' | 'CopyDone', frame: Frame): FrontendMessage {
+  bodyOf(frame, type).finish()
+  return { type }
+}
+
+function decodeQuery(frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, 'Query')
+  const text = body.cstringBytes()
+  body.finish()
+  return { type: 'Query', text }
+}
+
+function decodeParse(frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, 'Parse')
+  const name = body.cstringKey()
+  const text = body.cstringBytes()
+  const parameterTypes = Array.from({ length: body.count(4) }, () => body.uint32())
+  body.finish()
+  return { type: 'Parse', name, text, parameterTypes }
+}
+
+function decodeBind(frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, 'Bind')
+  const portal = body.cstringKey()
+  const statement = body.cstringKey()
+  const formats = Array.from({ length: body.count(2) }, () => body.int16())
+  const count = body.count(4)
+  if (formats.length > 1 && formats.length !== count) {
+    throw new DbgateError(
+      'PROTOCOL',
+      `bind message has ${formats.length} parameter formats but ${count} parameters`,
+    )
+  }
+  const parameters = Array.from({ length: count }, (_, index) => {
+    const length = body.int32()
+    const format = formats.length === 1 ? formats[0] : (formats[index] ?? 0)
+    return { bytes: length === -1 ? null : body.bytes(length), binary: format === 1 }
+  })
+  const resultFormats = Array.from({ length: body.count(2) }, () => body.int16())
+  body.finish()
+  return { type: 'Bind', portal, statement, parameters, resultFormats }
+}
+
+function decodeNamed(type: 'Describe' | 'Close', frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, type)
+  const kind = body.byte()
+  if (kind !== STATEMENT && kind !== PORTAL) {
+    throw new DbgateError('PROTOCOL', `invalid ${type.toUpperCase()} message subtype ${kind}`)
+  }
+  const name = body.cstringKey()
+  body.finish()
+  return { type, kind: kind === STATEMENT ? 'statement' : 'portal', name }
+}
+
+function decodeExecute(frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, 'Execute')
+  const portal = body.cstringKey()
+  const maxRows = body.int32()
+  body.finish()
+  return { type: 'Execute', portal, maxRows }
+}
+
+/** A simple Query of the gate's own. Throws: PROTOCOL (08P01) for a NUL. */
+export function encodeQuery(text: string): Buffer {
+  return serialize.query(withoutNul(text, 'text of Query'))
+}
+
+/** A Parse of the gate's own, parameter types left to the server. Throws: PROTOCOL (08P01) for a NUL. */
+export function encodeParse(name: string, text: string): Buffer {
+  return serialize.parse({
+    name: withoutNul(name, 'name of Parse'),
+    text: withoutNul(text, 'text of Parse'),
+  })
+}
+
+/** An Execute without row limit. Throws: PROTOCOL (08P01) for a NUL. */
+export function encodeExecute(portal: string): Buffer {
+  return serialize.execute({ portal: withoutNul(portal, 'portal of Execute') })
+}
+
+export function encodeSync(): Buffer {
+  return serialize.sync()
+}
+
+export function encodeTerminate(): Buffer {
+  return serialize.end()
+}
+
+/** A cleartext or MD5 answer to an authentication request. Throws: PROTOCOL (08P01) for a NUL. */
+export function encodePassword(password: string): Buffer {
+  return serialize.password(withoutNul(password, 'password'))
+}
+
+export function encodeSASLInitialResponse(mechanism: string, response: string): Buffer {
+  return serialize.sendSASLInitialResponseMessage(mechanism, withoutNul(response, 'SASL response'))
+}
+
+export function encodeSASLResponse(response: string): Buffer {
+  return serialize.sendSCRAMClientFinalMessage(response)
+}
+
+/** pg-protocol writes strings as they are; a NUL inside one would end it early and start the next field. */
+function withoutNul(text: string, field: string): string {
+  if (text.includes('\0')) throw new DbgateError('PROTOCOL', `${field} contains a NUL byte`)
+  return text
+}
