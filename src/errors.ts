@@ -45,6 +45,11 @@ const TABLE = {
 
 export type ErrorCode = keyof typeof TABLE
 
+/** True for a code of the table, such as one that another dbgate sent. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(TABLE, text)
+}
+
 /** What an error says besides its message: `detail` and `hint` are whole sentences, `next` a command to type. */
 export type ErrorMore = {
   readonly detail?: string

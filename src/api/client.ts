@@ -1,0 +1,194 @@
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import type { TLSSocket } from 'node:tls'
+import { DbgateError, isErrorCode } from '../errors.ts'
+import {
+  type AuditEntry,
+  type Discovery,
+  readAudit,
+  readDiscovery,
+  readTargets,
+  readWhoami,
+  type TargetAnswer,
+  type Whoami,
+} from './answers.ts'
+import { maybe, object, text, texts } from './shape.ts'
+import { connectTls, type ServerAddress, serverName, type TlsSessions } from './transport.ts'
+
+/** What `audit search` asks for. Units: epoch ms; `limit` in entries. */
+export type AuditQuery = {
+  readonly q?: string | undefined
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  readonly limit?: number | undefined
+}
+
+/** The control API of one server, typed. Each call is one request on a connection of its own. */
+export type ApiClient = {
+  /** What the server says of itself to anyone; needs no token. */
+  discover(): Promise<Discovery>
+  whoami(): Promise<Whoami>
+  /** Only the targets this principal may use. */
+  targets(): Promise<readonly TargetAnswer[]>
+  audit(query: AuditQuery): Promise<readonly AuditEntry[]>
+  /** The server's own check of its audit log, as it reports it. */
+  verifyAudit(): Promise<unknown>
+  sessions(): Promise<unknown>
+  /** Tells the server that the sign-in was renewed: this principal's live sessions go on until the new expiry. */
+  renew(): Promise<void>
+}
+
+export type ApiClientOptions = {
+  readonly server: ServerAddress
+  /** Returns a token that is valid now; called once for each request that needs one. */
+  readonly token: () => Promise<string>
+  readonly sessions?: TlsSessions | undefined
+  readonly timeoutMs?: number
+}
+
+const DEFAULT_ANSWER_MS = 15_000
+/** An answer longer than this is not one of ours. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/**
+ * Creates the client. Nothing is sent before the first call.
+ *
+ * Throws, from every call: UNREACHABLE; UNAUTHORIZED; PROTOCOL for an answer that is not the API's; and
+ * whatever error the server states in its answer.
+ */
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const get = async (path: string): Promise<unknown> =>
+    dataOf(await send(options, 'GET', path, await options.token()))
+  return {
+    discover: async () => readDiscovery(await send(options, 'GET', '/.well-known/dbgate')),
+    whoami: async () => readWhoami(await get('/api/v1/whoami')),
+    targets: async () => readTargets(await get('/api/v1/targets')),
+    audit: async query => readAudit(await get(`/api/v1/audit?${auditParameters(query)}`)),
+    verifyAudit: () => get('/api/v1/audit?verify'),
+    sessions: () => get('/api/v1/sessions'),
+    renew: async () => {
+      await send(options, 'POST', '/api/v1/renew', await options.token())
+    },
+  }
+}
+
+function auditParameters(query: AuditQuery): URLSearchParams {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue
+    const isTime = name === 'since' || name === 'until'
+    parameters.set(name, isTime ? new Date(Number(value)).toISOString() : String(value))
+  }
+  return parameters
+}
+
+async function send(
+  options: ApiClientOptions,
+  method: 'GET' | 'POST',
+  path: string,
+  token?: string,
+): Promise<unknown> {
+  const { server, sessions, timeoutMs = DEFAULT_ANSWER_MS } = options
+  const socket = await connectTls(server, { timeoutMs, sessions })
+  const response = await exchange(server, socket, method, path, token, timeoutMs)
+  try {
+    return checkAnswer(server, response.statusCode ?? 0, await readJson(server, response))
+  } finally {
+    socket.destroy()
+  }
+}
+
+function exchange(
+  server: ServerAddress,
+  socket: TLSSocket,
+  method: 'GET' | 'POST',
+  path: string,
+  token: string | undefined,
+  timeoutMs: number,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(new URL(path, server.url), {
+      method,
+      agent: false,
+      createConnection: () => socket,
+      signal: AbortSignal.timeout(timeoutMs),
+      headers: {
+        accept: 'application/json',
+        ...(method === 'POST' ? { 'content-length': 0 } : {}),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+    })
+    outgoing.on('response', resolve)
+    outgoing.on('error', cause => {
+      socket.destroy()
+      reject(lost(server, cause))
+    })
+    outgoing.end()
+  })
+}
+
+/**
+ * Reads the whole body as JSON; undefined for a body that is none, such as a proxy's error page.
+ *
+ * Throws: UNREACHABLE (08001) if the connection ends first; PROTOCOL for more than 64 MiB.
+ */
+export async function readJson(server: ServerAddress, response: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of response) {
+      bytes += chunk.length
+      if (bytes > MAX_ANSWER_BYTES) {
+        throw new DbgateError('PROTOCOL', `the answer of ${serverName(server)} is too long`)
+      }
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw cause instanceof DbgateError ? cause : lost(server, cause)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Returns the answer's JSON, or throws the error that the server states in it.
+ *
+ * Shape of an error: `{v:1, ok:false, error:{code, message, detail?, next?}}`, code as in errors.ts.
+ */
+export function checkAnswer(server: ServerAddress, status: number, body: unknown): unknown {
+  if (status >= 200 && status < 300) return body
+  const name = serverName(server)
+  if (typeof body !== 'object' || body === null || !('error' in body)) {
+    throw new DbgateError('PROTOCOL', `${name} answered with HTTP ${status}`, {
+      detail: 'That is not an answer of dbgate: is something else listening there?',
+    })
+  }
+  const error = object(body.error, 'error')
+  const code = text(error.code, 'error.code').toUpperCase()
+  const detail = maybe(error.detail, 'error.detail', text)
+  throw new DbgateError(
+    isErrorCode(code) ? code : 'INTERNAL',
+    text(error.message, 'error.message'),
+    {
+      ...(detail === undefined ? {} : { detail }),
+      next: maybe(error.next, 'error.next', texts) ?? [],
+    },
+  )
+}
+
+function dataOf(body: unknown): unknown {
+  return object(body, 'answer').data
+}
+
+function lost(server: ServerAddress, cause: unknown): DbgateError {
+  return new DbgateError('UNREACHABLE', `${serverName(server)} did not answer`, {
+    detail:
+      cause instanceof Error && cause.name === 'TimeoutError'
+        ? 'It took too long.'
+        : 'The connection was lost.',
+    cause,
+  })
+}
