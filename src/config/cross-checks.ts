@@ -1,0 +1,261 @@
+/**
+ * What only shows when parts of the files are held against each other. All of it looks at the values as they
+ * were written, not at validated ones, so that one wrong key does not hide what else is wrong.
+ */
+
+import { defaultLocalPort, sslModeOf } from './build.ts'
+import { isRecord, valueAt } from './explain.ts'
+import { nearest, type Problem } from './problems.ts'
+import { SSL_MODES } from './server-schema.ts'
+import { isLoopback, readTargetUrl } from './target-url.ts'
+import { wrongName } from './values.ts'
+import type { Path, Source } from './yaml.ts'
+
+/** Problems stop the start; warnings are said and lived with. */
+export type Findings = { readonly problems: Problem[]; readonly warnings: Problem[] }
+
+/** Checks `dbgate.yaml` within itself. */
+export function checkServer(source: Source): Findings {
+  const found: Findings = { problems: [], warnings: [] }
+  if (source.isBroken) return found
+  found.problems.push(
+    ...wrongNames(source, ['issuers']),
+    ...wrongNames(source, ['targets']),
+    ...needsSomebody(source, ['auditors']),
+  )
+  const ports = new Map<unknown, string>()
+  for (const [name, target] of entries(source.value, ['targets'])) {
+    found.problems.push(...wrongNames(source, ['targets', name, 'credentials']))
+    checkTarget(source, name, target, found)
+    checkPort(source, name, target, ports, found)
+  }
+  const seen = new Map<string, string>()
+  for (const [name, issuer] of entries(source.value, ['issuers'])) {
+    checkIssuer(source, name, issuer, found)
+    for (const key of identities(issuer)) {
+      const other = seen.get(key)
+      if (other === undefined) seen.set(key, name)
+      else {
+        const message = `the same issuer and audience as "${other}": nobody could tell their tokens apart`
+        found.problems.push(source.problemAtKey(['issuers', name], message))
+      }
+    }
+  }
+  return found
+}
+
+function checkTarget(source: Source, name: string, target: Fields, found: Findings): void {
+  const at = ['targets', name, 'url']
+  if (typeof target.url !== 'string' || !/^postgres(ql)?:\/\/\S+$/.test(target.url)) return
+  const url = readTargetUrl(target.url)
+  if (typeof url === 'string') {
+    found.problems.push(source.problemAt(at, url))
+    return
+  }
+  if (url.sslmode !== undefined && !SSL_MODES.some(mode => mode === url.sslmode)) {
+    found.problems.push(
+      source.problemAt(at, `expected sslmode to be one of ${SSL_MODES.join(', ')}`),
+    )
+    return
+  }
+  for (const key of ['sslmode', 'sslrootcert'] as const) {
+    if (url[key] !== undefined && target[key] !== undefined) {
+      const message = `${key} stands in the url already: say it once`
+      found.problems.push(source.problemAtKey(['targets', name, key], message))
+    }
+  }
+  const databases = target.databases
+  if (Array.isArray(databases) && !databases.includes(url.database)) {
+    const message = 'databases must hold the database of the url'
+    found.problems.push(source.problemAt(['targets', name, 'databases'], message))
+  }
+  const asked = typeof target.sslmode === 'string' ? target.sslmode : url.sslmode
+  const mode = sslModeOf(url.host, asked)
+  if (!isLoopback(url.host) && mode !== 'verify-full') {
+    const where = target.sslmode === undefined ? at : ['targets', name, 'sslmode']
+    const message = `sslmode ${mode} does not prove which server answers: the password may go to another`
+    found.warnings.push(source.problemAt(where, message))
+  }
+}
+
+function checkPort(
+  source: Source,
+  name: string,
+  target: Fields,
+  ports: Map<unknown, string>,
+  found: Findings,
+): void {
+  const port = target.local_port ?? defaultLocalPort(name)
+  const other = ports.get(port)
+  if (other !== undefined) {
+    const message = `local_port ${String(port)} is that of "${other}" too`
+    found.problems.push(source.problemAt(['targets', name, 'local_port'], message))
+  }
+  ports.set(port, name)
+}
+
+/** Claims that say whose job it is; without one of them, any user of the service would be let in. */
+const JOB_OWNERS: Record<string, readonly string[]> = {
+  'token.actions.githubusercontent.com': [
+    'repository',
+    'repository_id',
+    'repository_owner',
+    'repository_owner_id',
+    'sub',
+  ],
+  'gitlab.com': ['project_path', 'project_id', 'namespace_path', 'namespace_id', 'sub'],
+}
+
+function checkIssuer(source: Source, name: string, issuer: Fields, found: Findings): void {
+  const url = URL.parse(String(issuer.issuer ?? ''))
+  if (url === null) return
+  const at = ['issuers', name, 'issuer']
+  if (url.protocol === 'http:') {
+    if (isLoopback(url.hostname)) {
+      found.warnings.push(
+        source.problemAt(at, 'an issuer without https: only for trying things out'),
+      )
+    } else {
+      found.problems.push(
+        source.problemAt(at, 'expected https: whoever is on the way could forge every sign-in'),
+      )
+    }
+  }
+  const owners = JOB_OWNERS[url.hostname]
+  if (owners === undefined || issuer.kind !== 'ci') return
+  for (const [index, entry] of list(issuer.accept).entries()) {
+    const match = isRecord(entry) ? entry.match : undefined
+    if (!isRecord(match) || Object.keys(match).length === 0) continue
+    if (!owners.some(claim => Object.hasOwn(match, claim))) {
+      const message = `match must say whose job it is: one of ${owners.join(', ')}`
+      found.problems.push(source.problemAt(['issuers', name, 'accept', index, 'match'], message))
+    }
+  }
+}
+
+function identities(issuer: Fields): string[] {
+  const audience = issuer.audience ?? issuer.client_id
+  const audiences = Array.isArray(audience) ? audience : [audience]
+  return audiences.map(one => JSON.stringify([issuer.issuer, one]))
+}
+
+/** Checks policy files against each other, and against the server's targets where there are any. */
+export function checkPolicies(policies: readonly Source[], server: Source | undefined): Findings {
+  const found: Findings = { problems: [], warnings: [] }
+  const usable = policies.filter(policy => !policy.isBroken)
+  const roles = new Map<string, string>()
+  for (const policy of usable) {
+    found.problems.push(...wrongNames(policy, ['roles']))
+    for (const [role] of entries(policy.value, ['roles'])) {
+      const other = roles.get(role)
+      if (other !== undefined) {
+        const message = `role "${role}" is defined at ${other} already`
+        found.problems.push(policy.problemAtKey(['roles', role], message))
+      } else roles.set(role, policy.lineOf(['roles', role]))
+    }
+  }
+  const targets = server === undefined || server.isBroken ? undefined : targetRoles(server)
+  const isComplete = usable.length === policies.length
+  for (const policy of usable) {
+    for (const [index, entry] of list(valueAt(policy.value, ['people'])).entries()) {
+      found.problems.push(...needsSomebody(policy, ['people', index]))
+      const granted = isRecord(entry) ? entry.roles : undefined
+      if (!isRecord(granted)) continue
+      for (const [target, role] of Object.entries(granted)) {
+        const at = ['people', index, 'roles', target]
+        const known = isComplete ? [...roles.keys()] : undefined
+        found.problems.push(...checkGrant(policy, at, target, role, known, targets))
+      }
+    }
+  }
+  if (server !== undefined && targets !== undefined && isComplete) {
+    found.warnings.push(...unusedCredentials(server, targets, roles))
+  }
+  return found
+}
+
+function checkGrant(
+  policy: Source,
+  at: Path,
+  target: string,
+  role: unknown,
+  roles: readonly string[] | undefined,
+  targets: ReadonlyMap<string, readonly string[]> | undefined,
+): Problem[] {
+  const credentials = targets?.get(target)
+  const problems: Problem[] = []
+  if (targets !== undefined && credentials === undefined) {
+    const message = `there is no target "${target}"${suggest(target, [...targets.keys()])}`
+    problems.push(policy.problemAtKey(at, message))
+  }
+  if (typeof role !== 'string') return problems
+  if (roles !== undefined && !roles.includes(role)) {
+    problems.push(policy.problemAt(at, `there is no role "${role}"${suggest(role, roles)}`))
+  } else if (credentials !== undefined && !credentials.includes(role)) {
+    const has = credentials.join(', ') || 'none'
+    problems.push(
+      policy.problemAt(
+        at,
+        `target "${target}" has no credential for role "${role}"`,
+        `It has: ${has}.`,
+      ),
+    )
+  }
+  return problems
+}
+
+function unusedCredentials(
+  server: Source,
+  targets: ReadonlyMap<string, readonly string[]>,
+  roles: ReadonlyMap<string, string>,
+): Problem[] {
+  return [...targets].flatMap(([target, credentials]) =>
+    credentials
+      .filter(role => !roles.has(role))
+      .map(role =>
+        server.problemAtKey(
+          ['targets', target, 'credentials', role],
+          `no policy defines a role "${role}"${suggest(role, [...roles.keys()])}: nobody can use this`,
+        ),
+      ),
+  )
+}
+
+function targetRoles(server: Source): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    entries(server.value, ['targets']).map(([name, target]) => {
+      const credentials = target.credentials
+      return [name, isRecord(credentials) ? Object.keys(credentials) : []]
+    }),
+  )
+}
+
+function wrongNames(source: Source, path: Path): Problem[] {
+  return entries(source.value, path).flatMap(([key]) => {
+    const why = wrongName(key)
+    return why === undefined ? [] : [source.problemAtKey([...path, key], why)]
+  })
+}
+
+function needsSomebody(source: Source, path: Path): Problem[] {
+  const who = valueAt(source.value, path)
+  if (!isRecord(who) || who.groups !== undefined || who.users !== undefined) return []
+  return [source.problemAt(path, 'this needs groups, users or both')]
+}
+
+function suggest(typed: string, valid: readonly string[]): string {
+  const near = nearest(typed, valid)
+  return near === undefined ? '' : `, did you mean "${near}"?`
+}
+
+type Fields = Record<string, unknown>
+
+function entries(value: unknown, path: Path): [string, Fields][] {
+  const found = valueAt(value, path)
+  if (!isRecord(found)) return []
+  return Object.entries(found).map(([key, inner]) => [key, isRecord(inner) ? inner : {}])
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}

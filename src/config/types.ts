@@ -1,0 +1,114 @@
+/** The configuration as the program sees it: checked, complete with defaults, and immutable. */
+
+import type { NEEDS } from './policy-schema.ts'
+import type { ALGORITHMS, SSL_MODES } from './server-schema.ts'
+
+export type SslMode = (typeof SSL_MODES)[number]
+export type Algorithm = (typeof ALGORITHMS)[number]
+export type May = (typeof NEEDS)[number]
+
+/** An address to listen on. IPv6 hosts without brackets. */
+export type Address = { readonly host: string; readonly port: number }
+
+/** Where a PostgreSQL login comes from. `file` paths are absolute. */
+export type CredentialSource =
+  | { readonly from: 'env'; readonly user: string; readonly password: string }
+  | { readonly from: 'file'; readonly path: string }
+  | {
+      readonly from: 'exec'
+      readonly command: readonly string[]
+      readonly user: string | undefined
+      readonly timeoutMs: number
+      readonly cacheMs: number
+    }
+
+/** Where a single secret comes from. */
+export type SecretSource =
+  | { readonly from: 'env'; readonly value: string }
+  | { readonly from: 'file'; readonly path: string }
+  | {
+      readonly from: 'exec'
+      readonly command: readonly string[]
+      readonly timeoutMs: number
+      readonly cacheMs: number
+    }
+
+/** A database people can reach. `sslrootcert` undefined means the system's authorities. */
+export type TargetConfig = {
+  readonly name: string
+  readonly title: string
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly sslmode: SslMode
+  readonly sslrootcert: string | undefined
+  readonly localPort: number
+  readonly environment: string | undefined
+  readonly databases: readonly string[]
+  readonly roles: Readonly<Record<string, CredentialSource>>
+}
+
+type IssuerCommon = {
+  readonly name: string
+  readonly issuer: string
+  readonly audience: readonly string[]
+  readonly algorithms: readonly Algorithm[]
+  readonly clockToleranceMs: number
+}
+
+/** An identity provider whose people may sign in. */
+export type PeopleIssuer = IssuerCommon & {
+  readonly kind: 'people'
+  readonly clientId: string
+  readonly clientSecret: SecretSource | undefined
+  readonly claims: { readonly user: string; readonly name: string; readonly groups: string }
+  readonly deviceLogin: boolean
+}
+
+/** An issuer whose jobs may sign in; the first entry of `accept` whose claims all match names the job. */
+export type CiIssuer = IssuerCommon & {
+  readonly kind: 'ci'
+  readonly accept: readonly {
+    readonly match: Readonly<Record<string, readonly string[]>>
+    readonly as: string
+    readonly groups: readonly string[]
+  }[]
+}
+
+export type IssuerConfig = PeopleIssuer | CiIssuer
+
+/** The whole of `dbgate.yaml`. `tls` undefined means a certificate of our own making, kept in `stateDir`. */
+export type ServerConfig = {
+  readonly file: string
+  readonly url: string
+  readonly listen: Address
+  readonly postgresListen: Address | undefined
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly stateDir: string
+  readonly policy: readonly string[]
+  readonly drainMs: number
+  readonly limits: {
+    readonly startupMs: number
+    readonly messageBytes: number
+    readonly sessionsPerPrincipal: number
+  }
+  readonly issuers: readonly IssuerConfig[]
+  readonly targets: readonly TargetConfig[]
+  readonly recording: { readonly audit: { readonly fsync: 'each' | { readonly everyMs: number } } }
+  readonly auditors: { readonly groups: readonly string[]; readonly users: readonly string[] }
+}
+
+/** Groups and users and the role they have on each target. `at` is where it stands, as `file:line`. */
+export type PeopleEntry = {
+  readonly groups?: readonly string[]
+  readonly users?: readonly string[]
+  readonly roles: Readonly<Record<string, string>>
+  readonly at?: string
+}
+
+/** All policy files together. */
+export type PolicyDocument = {
+  readonly version: 1
+  readonly roles: Readonly<Record<string, { readonly may: readonly May[] }>>
+  readonly people: readonly PeopleEntry[]
+}
