@@ -12,7 +12,7 @@ const RANKS = `src/errors.ts src/terminal.ts
   commands`
   .split('\n')
   .map(line => line.trim().split(' '))
-const PURE = /^src\/(wire|sql|policy|mask|approval)\/(?!.*(wasm|worker))/ // sql owns those two
+const PURE = /^src\/(wire|sql|policy|mask|approval)\/(?!.*(parser|worker))/ // the parser is WebAssembly
 const OUTSIDE = /^node:(net|tls|https?|http2|dns|dgram|fs|fs\/promises|os|child_process)$/
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|randomBytes|process\.env)\b/g
 
