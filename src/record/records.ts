@@ -1,0 +1,198 @@
+/**
+ * What the audit log holds: one type for each kind of record, spelled as on file.
+ *
+ * A record read from a file has `n` and `t` as well (`Stored`). Times are ISO 8601 in UTC, as the server's
+ * clock had them: only `n` orders records, because a clock may be set back.
+ */
+
+/** What is on record for every line: its number, one higher than the line before, and the time it was made. */
+export type Stored<R> = R & { readonly n: number; readonly t: string }
+
+/** Who a session belongs to, from a verified token. */
+export type RecordedPrincipal = {
+  readonly issuer: string
+  readonly subject: string
+  readonly user: string
+  readonly name: string
+  readonly groups: readonly string[]
+}
+
+/** What is known of a session when it starts. `client` is the address the server sees, `host:port`. */
+export type SessionFacts = {
+  readonly id: string
+  readonly principal: RecordedPrincipal
+  /** The tool as the client end reports it, e.g. `psql` or `claude`: a claim, not a fact. */
+  readonly agent: string
+  readonly target: string
+  readonly role: string
+  readonly database: string
+  readonly client: string
+  /** `application_name` of the startup message. */
+  readonly application: string
+  readonly upstreamUser?: string | undefined
+  readonly upstreamPid?: number | undefined
+}
+
+/**
+ * One bound value: text as sent, bytes that are no UTF-8 (or in binary format) as base64, null for SQL NULL,
+ * and for more than 64 KiB only its length and digest. `recordedParameter` makes it.
+ */
+export type RecordedParameter =
+  | string
+  | null
+  | { readonly base64: string }
+  | { readonly bytes: number; readonly sha256: string }
+
+export type RecordedRelation = {
+  readonly schema?: string | undefined
+  readonly name: string
+  readonly access: string
+}
+
+/** What the analysis made of one SQL statement of the text. */
+export type RecordedAnalysis = {
+  readonly kind: string
+  readonly class: string
+  readonly relations: readonly RecordedRelation[]
+}
+
+/** What the gate knows of a statement when it asks to run it. */
+export type StatementFacts = {
+  readonly protocol: 'simple' | 'extended'
+  readonly text: string
+  /** The bytes as sent, in base64, where `text` could not be decoded without loss. */
+  readonly textBase64?: string | undefined
+  readonly parameters?: readonly RecordedParameter[] | undefined
+  readonly statements: readonly RecordedAnalysis[]
+  readonly verdict: 'allow' | 'hold' | 'deny'
+  /** The rule that decided. */
+  readonly rule: string
+}
+
+/** A statement's id: its session's id, a dot and a counter, e.g. `s-8k2m4q.17`. */
+export type StatementId = string
+
+/**
+ * How a statement ended. `skipped`: PostgreSQL skipped it up to Sync; `lost`: the connection ended first;
+ * `not-run`: on record, but never forwarded.
+ */
+export type Outcome = 'ok' | 'error' | 'skipped' | 'cancelled' | 'lost' | 'not-run'
+
+/** What the gate knows of a statement when it is over. Units: rows, bytes sent to the client, microseconds. */
+export type Completion = {
+  readonly outcome: Outcome
+  readonly rows: number
+  readonly bytes: number
+  readonly durationUs: number
+  readonly sqlstate?: string | undefined
+  /** The command tag, e.g. `UPDATE 3`. */
+  readonly tag?: string | undefined
+}
+
+export type SessionStart = { readonly type: 'session.start' } & Omit<SessionFacts, 'id'> & {
+    readonly session: string
+  }
+
+export type SessionEnd = {
+  readonly type: 'session.end'
+  readonly session: string
+  readonly reason: string
+  readonly statements: number
+  readonly durationMs: number
+}
+
+/** Which session a statement belongs to: repeated on each line, so that one line tells who did what. */
+export type SessionLabel = {
+  readonly session: string
+  readonly user: string
+  readonly agent: string
+  readonly target: string
+  readonly role: string
+}
+
+/** On file before the statement is forwarded. */
+export type StatementRecord = {
+  readonly type: 'statement'
+  readonly id: StatementId
+} & SessionLabel &
+  StatementFacts
+
+/** A statement that was refused: nothing of it was forwarded. */
+export type DeniedRecord = { readonly type: 'denied'; readonly id: StatementId } & SessionLabel &
+  StatementFacts
+
+export type CompletedRecord = { readonly type: 'completed'; readonly id: StatementId } & Completion
+
+/**
+ * The log could not be written between `since` and this record. `refused` statements were refused for it;
+ * `lost` records of things that did happen (completions, session ends) found no room in memory.
+ */
+export type GapRecord = {
+  readonly type: 'gap'
+  readonly reason: string
+  readonly since: string
+  readonly refused: number
+  readonly lost: number
+}
+
+/**
+ * What opening the log found at its end and did about it. `torn`: an unfinished line, cut off (a killed
+ * writer). `damaged`: bytes no writer of ours leaves (a power cut), moved to the file `kept`.
+ * `broken`: whole records that do not follow from those before them; left as they are for `audit verify`.
+ */
+export type RepairedRecord = {
+  readonly type: 'repaired'
+  readonly what: 'torn' | 'damaged' | 'broken'
+  readonly segment: number
+  readonly offset: number
+  readonly bytes: number
+  readonly sha256: string
+  readonly kept?: string | undefined
+}
+
+/** What others report with `AuditLog.note` and `AuditLog.append`. */
+export type NoteRecord =
+  | { readonly type: 'server.start'; readonly version: string; readonly pid: number }
+  | { readonly type: 'server.stop'; readonly reason: string }
+  | {
+      readonly type: 'login'
+      readonly outcome: 'ok' | 'refused'
+      readonly user: string
+      readonly issuer: string
+      readonly client: string
+      readonly reason?: string | undefined
+    }
+  | {
+      /** A connection that never became a session: no grant, no such target, draining. */
+      readonly type: 'session.refused'
+      readonly user: string
+      readonly agent: string
+      readonly target: string
+      readonly client: string
+      readonly code: string
+      readonly reason: string
+    }
+  | {
+      readonly type: 'config.reload'
+      readonly outcome: 'ok' | 'refused'
+      readonly policy?: string | undefined
+      readonly reason?: string | undefined
+    }
+  | {
+      /** Someone looked into the log. */
+      readonly type: 'audit.read'
+      readonly user: string
+      readonly action: string
+      readonly query: string
+      readonly matches: number
+    }
+
+export type AuditRecord =
+  | SessionStart
+  | SessionEnd
+  | StatementRecord
+  | DeniedRecord
+  | CompletedRecord
+  | GapRecord
+  | RepairedRecord
+  | NoteRecord
