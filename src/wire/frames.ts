@@ -12,24 +12,27 @@ export type FramePart = 'whole' | 'head' | 'middle' | 'tail'
  * starts with the five-byte header, the others are body bytes only.
  */
 export type Frame = {
-  tag: number
-  buf: Buffer
-  start: number
-  end: number
-  part: FramePart
+  readonly tag: number
+  readonly buf: Buffer
+  readonly start: number
+  readonly end: number
+  readonly part: FramePart
 }
 
 export type FrameReaderOptions = {
   /** The name of a tag, or undefined for a byte that no message starts with. */
   readonly nameOf: (tag: number) => string | undefined
-  /** Largest message that is assembled in memory, header included, in bytes. */
+  /** Largest message of a tag that is not streamed, header included, in bytes. */
   readonly maxFrameBytes: number
   /** Tags whose messages are handed on piece by piece when they do not fit the read. */
   readonly streamed: readonly number[]
 }
 
-const HEADER_BYTES = 5
+/** The tag and the length of every message after startup. */
+export const HEADER_BYTES = 5
 const EMPTY = Buffer.alloc(0)
+/** Room for a message that began in one read and most likely ends in the next. */
+const PARTIAL_BYTES = 4096
 
 /**
  * Cuts a stream of bytes into frames, synchronously and without copying: a message that lies whole in
@@ -41,20 +44,28 @@ const EMPTY = Buffer.alloc(0)
 export class FrameReader {
   readonly #nameOf: (tag: number) => string | undefined
   readonly #maxFrameBytes: number
-  readonly #streamed: Uint8Array
-  readonly #frame: Frame = { tag: 0, buf: EMPTY, start: 0, end: 0, part: 'whole' }
+  readonly #streamed = new Uint8Array(256)
+  readonly #frame: { -readonly [key in keyof Frame]: Frame[key] } = {
+    tag: 0,
+    buf: EMPTY,
+    start: 0,
+    end: 0,
+    part: 'whole',
+  }
   #chunk: Buffer = EMPTY
   #at = 0
   /** The beginning of a message whose end has not been read yet. */
   #partial: Buffer = EMPTY
   #partialBytes = 0
-  /** Body bytes of a streamed message that are still to come. */
+  /** Length of that message, header included; 0 while its header is not complete. */
+  #partialTotal = 0
+  /** Body bytes of a streamed message that are still to come, and its tag. */
   #streamLeft = 0
+  #streamTag = 0
 
   constructor(options: FrameReaderOptions) {
     this.#nameOf = options.nameOf
     this.#maxFrameBytes = options.maxFrameBytes
-    this.#streamed = new Uint8Array(256)
     for (const tag of options.streamed) this.#streamed[tag] = 1
   }
 
@@ -68,18 +79,21 @@ export class FrameReader {
     return this.#partialBytes === 0 && this.#streamLeft === 0 && this.#at === this.#chunk.length
   }
 
-  /** Tells whether messages of this tag may come in pieces from now on; a message already begun is not affected. */
+  /**
+   * Tells whether messages of this tag may come in pieces from now on. A message whose header has been
+   * read goes on as it began.
+   */
   stream(tag: number, enabled: boolean): void {
     this.#streamed[tag] = enabled ? 1 : 0
   }
 
   /**
-   * Takes the next chunk. Every frame of the chunk before must have been taken with `next` until null.
-   * Ownership: the chunk must not be written to until it has been read to its end.
+   * Takes the next chunk. Frames of the chunk before that were not taken yet come first.
+   * Ownership: the chunk must not be written to until `next` has returned null.
    */
   push(chunk: Buffer): void {
     if (this.#at < this.#chunk.length) {
-      // Frames were left behind on purpose (a held statement): they come first.
+      // Frames were left behind on purpose (a held statement).
       chunk = Buffer.concat([this.#chunk.subarray(this.#at), chunk])
     }
     this.#chunk = chunk
@@ -90,7 +104,7 @@ export class FrameReader {
    * Returns the next frame, or null when more bytes are needed.
    *
    * Throws: PROTOCOL (08P01) for an unknown tag or a length below 4; TOO_LARGE (54000) for a message over
-   * the limit, before its body is buffered. The reader is unusable afterwards.
+   * the limit, before its body is buffered. The reader is unusable afterwards: it throws the same again.
    */
   next(): Frame | null {
     if (this.#streamLeft > 0) return this.#continueStream()
@@ -98,20 +112,18 @@ export class FrameReader {
     const chunk = this.#chunk
     const start = this.#at
     const available = chunk.length - start
-    if (available < HEADER_BYTES) return this.#keep(available)
+    if (available < HEADER_BYTES) return this.#beginPartial(available, 0)
     const tag = chunk[start] ?? 0
-    const total = 1 + this.#lengthOf(chunk, start, tag)
+    const total = this.#totalOf(chunk, start)
     if (total <= available) {
       this.#at = start + total
       return this.#hand(tag, chunk, start, start + total, 'whole')
     }
-    if (this.#streamed[tag] === 1) {
-      this.#at = chunk.length
-      this.#streamLeft = total - available
-      return this.#hand(tag, chunk, start, chunk.length, 'head')
-    }
-    this.#refuseOversize(tag, total)
-    return this.#keep(available)
+    if (this.#streamed[tag] !== 1) return this.#beginPartial(available, total)
+    this.#at = chunk.length
+    this.#streamTag = tag
+    this.#streamLeft = total - available
+    return this.#hand(tag, chunk, start, chunk.length, 'head')
   }
 
   #hand(tag: number, buf: Buffer, start: number, end: number, part: FramePart): Frame {
@@ -124,44 +136,51 @@ export class FrameReader {
     return frame
   }
 
-  #continueStream(): Frame | null {
-    const start = this.#at
-    const available = this.#chunk.length - start
-    if (available === 0) return null
-    const end = start + Math.min(available, this.#streamLeft)
-    this.#streamLeft -= end - start
-    this.#at = end
-    return this.#hand(
-      this.#frame.tag,
-      this.#chunk,
-      start,
-      end,
-      this.#streamLeft === 0 ? 'tail' : 'middle',
-    )
-  }
-
-  /** Sets the rest of the chunk aside until more arrives; copied, because the chunk belongs to its reader. */
-  #keep(available: number): null {
-    if (available > 0) this.#take(available)
+  /** The chunk has been read to its end: nothing of it is kept, an idle session holds no read buffer. */
+  #exhausted(): null {
+    this.#chunk = EMPTY
+    this.#at = 0
+    this.#frame.buf = EMPTY
     return null
   }
 
+  #continueStream(): Frame | null {
+    const start = this.#at
+    const end = Math.min(this.#chunk.length, start + this.#streamLeft)
+    if (end === start) return this.#exhausted()
+    this.#streamLeft -= end - start
+    this.#at = end
+    const part = this.#streamLeft === 0 ? 'tail' : 'middle'
+    return this.#hand(this.#streamTag, this.#chunk, start, end, part)
+  }
+
+  /** Sets the rest of the chunk aside until more arrives; copied, because the chunk belongs to its reader. */
+  #beginPartial(available: number, total: number): null {
+    if (available > 0) {
+      // One byte is enough to tell that this is no PostgreSQL.
+      if (total === 0) this.#refuseUnknown(this.#chunk[this.#at] ?? 0)
+      this.#partialTotal = total
+      this.#take(available)
+    }
+    return this.#exhausted()
+  }
+
   #completePartial(): Frame | null {
-    const available = this.#chunk.length - this.#at
-    if (available === 0) return null
-    if (this.#partialBytes < HEADER_BYTES) {
-      this.#take(Math.min(HEADER_BYTES - this.#partialBytes, available))
-      if (this.#partialBytes < HEADER_BYTES) return null
+    if (this.#partialTotal === 0) {
+      this.#take(Math.min(HEADER_BYTES - this.#partialBytes, this.#chunk.length - this.#at))
+      if (this.#partialBytes < HEADER_BYTES) return this.#exhausted()
+      const total = this.#totalOf(this.#partial, 0)
+      const tag = this.#partial[0] ?? 0
+      if (total > HEADER_BYTES && this.#streamed[tag] === 1) {
+        this.#streamTag = tag
+        this.#streamLeft = total - HEADER_BYTES
+        return this.#handPartial('head')
+      }
+      this.#partialTotal = total
     }
-    const tag = this.#partial[0] ?? 0
-    const total = 1 + this.#lengthOf(this.#partial, 0, tag)
-    if (this.#streamed[tag] === 1 && total > this.#partialBytes) {
-      this.#streamLeft = total - this.#partialBytes
-      return this.#handPartial(tag, 'head')
-    }
-    this.#refuseOversize(tag, total)
-    this.#take(Math.min(total - this.#partialBytes, this.#chunk.length - this.#at))
-    return this.#partialBytes < total ? null : this.#handPartial(tag, 'whole')
+    const missing = this.#partialTotal - this.#partialBytes
+    this.#take(Math.min(missing, this.#chunk.length - this.#at))
+    return this.#partialBytes < this.#partialTotal ? this.#exhausted() : this.#handPartial('whole')
   }
 
   /**
@@ -171,7 +190,8 @@ export class FrameReader {
   #take(bytes: number): void {
     const needed = this.#partialBytes + bytes
     if (needed > this.#partial.length) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#partial.length))
+      const room = Math.min(this.#partialTotal || HEADER_BYTES, Math.max(2 * needed, PARTIAL_BYTES))
+      const larger = Buffer.allocUnsafe(room)
       this.#partial.copy(larger, 0, 0, this.#partialBytes)
       this.#partial = larger
     }
@@ -180,30 +200,37 @@ export class FrameReader {
     this.#at += bytes
   }
 
-  #handPartial(tag: number, part: FramePart): Frame {
+  #handPartial(part: FramePart): Frame {
     const buf = this.#partial
     const end = this.#partialBytes
     this.#partial = EMPTY
     this.#partialBytes = 0
-    return this.#hand(tag, buf, 0, end, part)
+    this.#partialTotal = 0
+    return this.#hand(buf[0] ?? 0, buf, 0, end, part)
   }
 
-  #lengthOf(buf: Buffer, start: number, tag: number): number {
-    const name = this.#nameOf(tag)
-    if (name === undefined) {
-      throw new DbgateError('PROTOCOL', `invalid message type ${tag}`)
-    }
+  /** The length of the message that starts here, header included: checked before a byte of its body is kept. */
+  #totalOf(buf: Buffer, start: number): number {
+    const tag = buf[start] ?? 0
+    this.#refuseUnknown(tag)
     const length = buf.readInt32BE(start + 1)
-    if (length < 4) throw new DbgateError('PROTOCOL', `invalid length ${length} of ${name} message`)
-    return length
+    if (length < 4) {
+      throw new DbgateError('PROTOCOL', `invalid length ${length} of ${this.#nameOf(tag)} message`)
+    }
+    const total = 1 + length
+    // Also when it lies whole in the chunk: what is refused must not depend on how the bytes arrived.
+    if (total > this.#maxFrameBytes && this.#streamed[tag] !== 1) {
+      throw new DbgateError(
+        'TOO_LARGE',
+        `${this.#nameOf(tag)} message of ${total} bytes exceeds the limit of ${this.#maxFrameBytes} bytes`,
+      )
+    }
+    return total
   }
 
-  #refuseOversize(tag: number, total: number): void {
-    if (total <= this.#maxFrameBytes) return
-    throw new DbgateError(
-      'TOO_LARGE',
-      `${this.#nameOf(tag)} message of ${total} bytes exceeds the limit of ${this.#maxFrameBytes} bytes`,
-    )
+  #refuseUnknown(tag: number): void {
+    if (this.#nameOf(tag) !== undefined) return
+    throw new DbgateError('PROTOCOL', `invalid message type ${tag}`)
   }
 }
 
