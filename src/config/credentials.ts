@@ -43,7 +43,13 @@ export async function resolveCredential(
     }
     return found
   }
-  return fromCommand(source, await run(source, env, now))
+  const output = await run(source, env, now)
+  try {
+    return fromCommand(source, output)
+  } catch (error) {
+    answers.delete(source)
+    throw error
+  }
 }
 
 /** Reads a single secret, without the line end most editors add. Throws as `resolveCredential`. */
@@ -59,7 +65,10 @@ export async function resolveSecret(
         ? await readSecretFile(source.path)
         : await run(source, env, now)
   const secret = value.replace(/\r?\n$/, '')
-  if (secret === '' || /[\r\n\0]/.test(secret)) throw refused(`${nameOf(source)} is not one line`)
+  if (secret === '' || /[\r\n\0]/.test(secret)) {
+    forgetCredential(source)
+    throw refused(`${nameOf(source)} is not one line`)
+  }
   return secret
 }
 

@@ -55,7 +55,7 @@ export async function loadServerConfig(path: string, env: Env): Promise<Loaded> 
   )
   const problems = [...main.problems, ...own.problems, ...found.problems, ...checked.problems]
   if (main.output === undefined || checked.policy === undefined || problems.length > 0) {
-    throw new ConfigProblems(problems)
+    throw new ConfigProblems(problems, [path, ...found.files])
   }
   const config = buildServer(file, dir, main.output)
   const warnings = [
@@ -68,7 +68,7 @@ export async function loadServerConfig(path: string, env: Env): Promise<Loaded> 
     policy: checked.policy,
     policyDigest: digest(policies.map(policy => policy.text)),
     files: [file, ...found.files.map(found => resolve(found))],
-    warnings: sortProblems(warnings),
+    warnings: sortProblems(warnings, [path, ...found.files]),
   }
 }
 
@@ -79,11 +79,11 @@ export async function loadPolicy(paths: readonly string[]): Promise<LoadedPolicy
     policies.map(policy => policy.source),
     undefined,
   )
-  if (checked.policy === undefined) throw new ConfigProblems(checked.problems)
+  if (checked.policy === undefined) throw new ConfigProblems(checked.problems, paths)
   return {
     policy: checked.policy,
     policyDigest: digest(policies.map(policy => policy.text)),
-    warnings: sortProblems(checked.warnings),
+    warnings: sortProblems(checked.warnings, paths),
   }
 }
 

@@ -19,15 +19,15 @@ export type Problem = {
   readonly hint?: string
 }
 
-/** All that is wrong with a configuration, in one throw. `problems` are in the order of files and lines. */
+/** All that is wrong with a configuration, in one throw. `problems` are in the order of `files`, then of lines. */
 export class ConfigProblems extends DbgateError {
   readonly problems: readonly Problem[]
 
-  constructor(problems: readonly Problem[]) {
-    const sorted = sortProblems(problems)
-    const files = [...new Set(sorted.map(problem => problem.file))]
+  constructor(problems: readonly Problem[], files: readonly string[]) {
+    const sorted = sortProblems(problems, files)
+    const named = [...new Set(sorted.map(problem => problem.file))]
     const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`
-    super('INVALID', `${count} in ${files.join(', ')}`, {
+    super('INVALID', `${count} in ${named.join(', ')}`, {
       detail: sorted.map(formatProblem).join('\n'),
       hint: 'Nothing was changed by this file.',
     })
@@ -35,11 +35,12 @@ export class ConfigProblems extends DbgateError {
   }
 }
 
-/** Problems by file in order of first appearance, then by line and column. */
-export function sortProblems(problems: readonly Problem[]): readonly Problem[] {
-  const order = new Map<string, number>()
-  for (const problem of problems) if (!order.has(problem.file)) order.set(problem.file, order.size)
-  const rank = (problem: Problem) => order.get(problem.file) ?? 0
+/** Problems in the order of the files, then by line and column. */
+export function sortProblems(
+  problems: readonly Problem[],
+  files: readonly string[],
+): readonly Problem[] {
+  const rank = (problem: Problem) => files.indexOf(problem.file)
   return [...problems].sort(
     (a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column || compare(a, b),
   )
