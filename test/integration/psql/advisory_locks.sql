@@ -1,0 +1,16 @@
+select pg_advisory_lock(1), pg_try_advisory_lock(1), pg_try_advisory_lock(2, 3);
+select locktype, classid, objid, mode, granted from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() order by 2, 3;
+select pg_advisory_unlock(1), pg_advisory_unlock(1), pg_advisory_unlock(1);
+select pg_advisory_unlock_all();
+begin;
+select pg_advisory_xact_lock(9);
+select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid();
+commit;
+select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid();
+create table l (a int);
+begin;
+lock table l in access exclusive mode;
+select mode from pg_locks where relation = 'l'::regclass and pid = pg_backend_pid();
+lock table l in nonsense mode;
+rollback;
+lock table l;

@@ -1,0 +1,22 @@
+create table m (a int primary key);
+select 1\; select 2\; select 3;
+insert into m values (1)\; insert into m values (2)\; select count(*) from m;
+insert into m values (3)\; select 1/0\; insert into m values (4);
+select * from m order by a;
+begin\; insert into m values (5)\; commit\; insert into m values (6)\; select 1/0;
+select * from m order by a;
+insert into m values (7)\; commit\; insert into m values (8)\; rollback;
+select * from m order by a;
+begin\; select 1/0\; rollback;
+select 'idle again';
+\;
+\; \; select 'empties' \; \;
+select 1 \; -- comment
+select 2;
+create table x (a int)\; insert into x values (1)\; select * from x\; drop table x;
+vacuum m\; select 1;
+select 1\; vacuum m;
+savepoint s\; select 1;
+select 'a' as x\; select 'b' as x\; selec 'c';
+set local work_mem = '1MB'\; show work_mem;
+select ';' as semicolon, $$;$$ as dollar, ';--' /* ; */ as "co;l" \; select E'\';';

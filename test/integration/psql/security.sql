@@ -1,0 +1,24 @@
+create table docs (id int, owner text, body text);
+insert into docs values (1, 'a', 'secret a'), (2, 'b', 'secret b');
+alter table docs enable row level security;
+create policy own on docs using (owner = current_setting('app.who', true));
+create role dbgate_rls nologin;
+grant usage on schema public to dbgate_rls;
+grant select (id, owner) on docs to dbgate_rls;
+set role dbgate_rls;
+select id from docs;
+set app.who = 'a';
+select id, owner from docs;
+select body from docs;
+update docs set id = 3;
+\dp docs
+reset role;
+create view safe with (security_barrier) as select id from docs;
+create rule log_it as on delete to docs do also select 'deleted';
+delete from docs where id = 2;
+create function definer() returns text language sql security definer as 'select current_user::text';
+select definer() = current_user as same;
+revoke all on docs from dbgate_rls;
+revoke usage on schema public from dbgate_rls;
+drop policy own on docs;
+drop role dbgate_rls;

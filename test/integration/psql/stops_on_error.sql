@@ -1,0 +1,4 @@
+\set ON_ERROR_STOP on
+select 1;
+select 1/0;
+select 'never printed';

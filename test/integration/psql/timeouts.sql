@@ -1,0 +1,17 @@
+create table l (a int);
+set statement_timeout = '50ms';
+select pg_sleep(5);
+select 'alive';
+select 1\; select pg_sleep(5)\; select 2;
+begin;
+insert into l values (1);
+select pg_sleep(5);
+select 'aborted';
+rollback;
+set statement_timeout = 0;
+set lock_timeout = '20ms';
+select 'no wait' from l;
+select pg_cancel_backend(pg_backend_pid());
+select 'after cancel';
+reset lock_timeout;
+select pg_sleep(0.01);

@@ -1,0 +1,26 @@
+-- TimeZone, DateStyle and IntervalStyle are reported to the client as they change.
+set timezone = 'America/New_York';
+select '2024-03-10 02:30'::timestamptz, '2024-11-03 01:30 EST'::timestamptz, '2024-07-01'::timestamptz;
+set timezone = 'Asia/Kathmandu';
+select '2000-01-01 00:00+00'::timestamptz, '2000-01-01 00:00+00'::timestamptz at time zone 'UTC';
+set timezone = 'UTC';
+set datestyle = 'SQL, DMY';
+select '2024-12-31'::date, '2024-12-31 23:59:59.5'::timestamp;
+set datestyle = 'German';
+select '2024-12-31'::date;
+set datestyle = 'Postgres, MDY';
+select '2024-12-31 01:02:03+00'::timestamptz;
+set datestyle = 'ISO';
+set intervalstyle = 'iso_8601';
+select '1 year 2 mons 3 days 04:05:06.789'::interval, '-1 day +2 hours'::interval;
+set intervalstyle = 'sql_standard';
+select '1 year 2 mons 3 days 04:05:06.789'::interval;
+set intervalstyle = 'postgres_verbose';
+select '1 year 2 mons 3 days 04:05:06.789'::interval, '-1 day'::interval;
+reset intervalstyle;
+select 'infinity'::timestamptz, '-infinity'::date, '4713-01-01 BC'::date, '294276-12-31'::timestamp;
+select age('2024-02-29', '2000-02-29'), justify_interval('40 days 30 hours'), extract(epoch from interval '1 day');
+select '2024-02-30'::date;
+select '25:00'::time;
+select date_trunc('week', timestamp '2024-05-05 10:00'), timestamp '2024-01-31' + interval '1 month';
+select to_char(timestamp '2024-05-05 09:07', 'Dy DD Mon YYYY HH24:MI'), to_timestamp(0) at time zone 'UTC';
