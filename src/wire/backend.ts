@@ -1,7 +1,8 @@
 import { DbgateError } from '../errors.ts'
 import type { Frame } from './frames.ts'
-import { BodyReader } from './reader.ts'
-import { BackendTag } from './tags.ts'
+import { type BodyReader, bodyOf } from './reader.ts'
+import { MAX_CANCEL_KEY_BYTES, MIN_CANCEL_KEY_BYTES } from './startup.ts'
+import { BackendTag, backendName } from './tags.ts'
 import { MessageWriter } from './writer.ts'
 
 /**
@@ -35,12 +36,6 @@ export type AuthenticationRequest =
 /** Fields of an ErrorResponse or NoticeResponse by their one-letter code: S V C M D H P …. */
 export type ErrorFields = ReadonlyMap<string, string>
 
-const HEADER_BYTES = 5
-
-function bodyOf(frame: Frame, message: string): BodyReader {
-  return new BodyReader(frame.buf, frame.start + HEADER_BYTES, frame.end, message)
-}
-
 /** Throws: PROTOCOL (08P01). */
 export function decodeRowDescription(frame: Frame): readonly FieldDescription[] {
   const body = bodyOf(frame, 'RowDescription')
@@ -59,7 +54,7 @@ export function decodeRowDescription(frame: Frame): readonly FieldDescription[] 
 
 /** Decodes an ErrorResponse or a NoticeResponse. Throws: PROTOCOL (08P01). */
 export function decodeErrorFields(frame: Frame): ErrorFields {
-  const body = bodyOf(frame, 'ErrorResponse')
+  const body = bodyOf(frame, backendName(frame.tag) ?? 'ErrorResponse')
   const fields = new Map<string, string>()
   for (let code = body.byte(); code !== 0; code = body.byte()) {
     fields.set(String.fromCharCode(code), body.cstring())
@@ -93,19 +88,36 @@ export function decodeParameterStatus(frame: Frame): readonly [name: string, val
   return pair
 }
 
-/** The upstream's process id and cancel key. Ownership: the key is a copy. Throws: PROTOCOL (08P01). */
+/**
+ * The upstream's process id and cancel key: 4 bytes in protocol 3.0, up to 256 in 3.2.
+ * Ownership: the key is a copy.
+ *
+ * Throws: PROTOCOL (08P01).
+ */
 export function decodeBackendKeyData(frame: Frame): {
   readonly pid: number
   readonly secret: Buffer
 } {
   const body = bodyOf(frame, 'BackendKeyData')
-  return { pid: body.int32(), secret: Buffer.from(body.bytes(body.remaining)) }
+  const pid = body.int32()
+  const keyBytes = body.remaining
+  if (keyBytes < MIN_CANCEL_KEY_BYTES || keyBytes > MAX_CANCEL_KEY_BYTES) {
+    throw new DbgateError('PROTOCOL', `malformed BackendKeyData message: key of ${keyBytes} bytes`)
+  }
+  return { pid, secret: Buffer.from(body.bytes(keyBytes)) }
 }
 
 /** Throws: PROTOCOL (08P01). */
 export function decodeAuthentication(frame: Frame): AuthenticationRequest {
   const body = bodyOf(frame, 'Authentication')
   const code = body.int32()
+  const request = decodeRequest(code, body)
+  // What we do not know has a shape we do not know either.
+  if (request.type !== 'Unsupported') body.finish()
+  return request
+}
+
+function decodeRequest(code: number, body: BodyReader): AuthenticationRequest {
   switch (code) {
     case 0:
       return { type: 'Ok' }
@@ -127,7 +139,6 @@ export function decodeAuthentication(frame: Frame): AuthenticationRequest {
 function decodeMechanisms(body: BodyReader): readonly string[] {
   const mechanisms: string[] = []
   for (let name = body.cstring(); name !== ''; name = body.cstring()) mechanisms.push(name)
-  body.finish()
   return mechanisms
 }
 
@@ -199,12 +210,13 @@ export function encodeReadyForQuery(status: TransactionStatus): Buffer {
  */
 export function encodeErrorResponse(
   error: DbgateError,
-  extra: { readonly position?: number } = {},
+  extra: { readonly position?: number; readonly severity?: 'ERROR' | 'FATAL' } = {},
 ): Buffer {
   const position = extra.position === undefined ? undefined : String(extra.position)
+  const severity = extra.severity ?? error.severity
   return encodeFields('ErrorResponse', BackendTag.ErrorResponse, [
-    ['S', error.severity],
-    ['V', error.severity],
+    ['S', severity],
+    ['V', severity],
     ['C', error.sqlstate],
     ['M', error.message],
     ['D', error.detail],

@@ -1,12 +1,12 @@
 import { serialize } from 'pg-protocol'
 import { DbgateError } from '../errors.ts'
 import type { Frame } from './frames.ts'
-import { BodyReader } from './reader.ts'
+import { type BodyReader, bodyOf } from './reader.ts'
 import { FrontendTag } from './tags.ts'
 
 /**
  * What a frontend sends, decoded where the gate must know what it says; everything else is relayed as bytes.
- * Names are latin1 strings: one character a byte, so that two different names never become one key.
+ * Names of prepared statements and portals are ASCII and at most 63 bytes, see `decodeName`.
  * Text is the raw bytes, because their meaning depends on client_encoding.
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
@@ -37,13 +37,15 @@ export type FrontendMessage =
 /** One bound value: null for SQL NULL. `binary` is its format code. Ownership: a view into the message. */
 export type Parameter = { readonly bytes: Buffer | null; readonly binary: boolean }
 
-const HEADER_BYTES = 5
 const [STATEMENT, PORTAL] = [0x53, 0x50]
+/** NAMEDATALEN - 1, of which PostgreSQL's hash tables of statements and portals make their keys. */
+const MAX_NAME_BYTES = 63
 
 /**
  * Decodes one whole frontend frame. Ownership: buffers in the result are views into the frame.
  *
- * Throws: PROTOCOL (08P01) for a body that is not exactly what the manual says.
+ * Throws: PROTOCOL (08P01) for a body that is not exactly what the manual says; UNSUPPORTED (0A000) for
+ * a name that PostgreSQL might take for another one.
  */
 export function decodeFrontend(frame: Frame): FrontendMessage {
   switch (frame.tag) {
@@ -80,10 +82,6 @@ export function decodeFrontend(frame: Frame): FrontendMessage {
   }
 }
 
-function bodyOf(frame: Frame, message: string): BodyReader {
-  return new BodyReader(frame.buf, frame.start + HEADER_BYTES, frame.end, message)
-}
-
 function decodeEmpty(type: 'Sync' | 'Flush' | 'CopyDone', frame: Frame): FrontendMessage {
   bodyOf(frame, type).finish()
   return { type }
@@ -98,7 +96,7 @@ function decodeQuery(frame: Frame): FrontendMessage {
 
 function decodeParse(frame: Frame): FrontendMessage {
   const body = bodyOf(frame, 'Parse')
-  const name = body.cstringKey()
+  const name = decodeName(body, 'prepared statement')
   const text = body.cstringBytes()
   const parameterTypes = Array.from({ length: body.count(4) }, () => body.uint32())
   body.finish()
@@ -107,8 +105,8 @@ function decodeParse(frame: Frame): FrontendMessage {
 
 function decodeBind(frame: Frame): FrontendMessage {
   const body = bodyOf(frame, 'Bind')
-  const portal = body.cstringKey()
-  const statement = body.cstringKey()
+  const portal = decodeName(body, 'portal')
+  const statement = decodeName(body, 'prepared statement')
   const formats = Array.from({ length: body.count(2) }, () => body.int16())
   const count = body.count(4)
   if (formats.length > 1 && formats.length !== count) {
@@ -133,17 +131,35 @@ function decodeNamed(type: 'Describe' | 'Close', frame: Frame): FrontendMessage 
   if (kind !== STATEMENT && kind !== PORTAL) {
     throw new DbgateError('PROTOCOL', `invalid ${type.toUpperCase()} message subtype ${kind}`)
   }
-  const name = body.cstringKey()
+  const name = decodeName(body, kind === STATEMENT ? 'prepared statement' : 'portal')
   body.finish()
   return { type, kind: kind === STATEMENT ? 'statement' : 'portal', name }
 }
 
 function decodeExecute(frame: Frame): FrontendMessage {
   const body = bodyOf(frame, 'Execute')
-  const portal = body.cstringKey()
+  const portal = decodeName(body, 'portal')
   const maxRows = body.int32()
   body.finish()
   return { type: 'Execute', portal, maxRows }
+}
+
+/**
+ * A name of a statement or portal that means one thing to the gate and to PostgreSQL. PostgreSQL cuts
+ * names to 63 bytes without a word and reads them in the client_encoding of the moment, so two names could
+ * be one statement there, or one name two: what is then executed would not be what was judged.
+ */
+function decodeName(body: BodyReader, what: 'prepared statement' | 'portal'): string {
+  const bytes = body.cstringBytes()
+  if (bytes.length > MAX_NAME_BYTES) {
+    throw new DbgateError('UNSUPPORTED', `${what} name of ${bytes.length} bytes is too long`, {
+      detail: `PostgreSQL tells names apart by their first ${MAX_NAME_BYTES} bytes.`,
+    })
+  }
+  for (const byte of bytes) {
+    if (byte > 0x7e) throw new DbgateError('UNSUPPORTED', `${what} name is not plain ASCII`)
+  }
+  return bytes.toString('latin1')
 }
 
 /** A simple Query of the gate's own. Throws: PROTOCOL (08P01) for a NUL. */

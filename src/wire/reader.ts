@@ -1,4 +1,5 @@
 import { DbgateError } from '../errors.ts'
+import { type Frame, HEADER_BYTES } from './frames.ts'
 
 /**
  * Reads fields of one message body: never past its end, and `finish` refuses what is left over, so that
@@ -47,15 +48,11 @@ export class BodyReader {
   /** The bytes of a NUL-terminated string, without the NUL. Ownership: a view into the message. */
   cstringBytes(): Buffer {
     const nul = this.#buf.indexOf(0, this.#at)
+    // A NUL beyond the end belongs to another message.
     if (nul < 0 || nul >= this.#end) throw this.#violation('unterminated string')
     const bytes = this.#buf.subarray(this.#at, nul)
     this.#at = nul + 1
     return bytes
-  }
-
-  /** A NUL-terminated string decoded as latin1, which keeps every byte distinct: for names used as keys. */
-  cstringKey(): string {
-    return this.cstringBytes().toString('latin1')
   }
 
   /** A NUL-terminated string decoded as UTF-8. */
@@ -92,4 +89,16 @@ export class BodyReader {
   #violation(what: string): DbgateError {
     return new DbgateError('PROTOCOL', `malformed ${this.#message} message: ${what}`)
   }
+}
+
+/**
+ * The body of a whole frame. A piece of a message says nothing by itself: decoding one is a bug of ours.
+ *
+ * Throws: INTERNAL (XX000) for a piece.
+ */
+export function bodyOf(frame: Frame, message: string): BodyReader {
+  if (frame.part !== 'whole') {
+    throw new DbgateError('INTERNAL', `${frame.part} of a ${message} message cannot be decoded`)
+  }
+  return new BodyReader(frame.buf, frame.start + HEADER_BYTES, frame.end, message)
 }

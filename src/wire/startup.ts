@@ -20,16 +20,18 @@ export type StartupMessage = {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** PostgreSQL's own bound, MAX_STARTUP_PACKET_LENGTH in pqcomm.h. */
-export const MAX_STARTUP_BYTES = 10_000
+const LENGTH_BYTES = 4
 
-/** Protocol 3.2 (PostgreSQL 18) differs from 3.0 in the length of cancel keys, up to this many bytes. */
+/** PostgreSQL's own bound: its length field, and MAX_STARTUP_PACKET_LENGTH of pqcomm.h after it. */
+export const MAX_STARTUP_BYTES = LENGTH_BYTES + 10_000
+
+/** Protocol 3.2 (PostgreSQL 18) differs from 3.0, where it is 4 bytes, in the length of cancel keys. */
+export const MIN_CANCEL_KEY_BYTES = 4
 export const MAX_CANCEL_KEY_BYTES = 256
 
 const CANCEL_REQUEST = (1234 << 16) | 5678
 const SSL_REQUEST = (1234 << 16) | 5679
 const GSSENC_REQUEST = (1234 << 16) | 5680
-const LENGTH_BYTES = 4
 
 /**
  * Reads one startup packet from the beginning of `buf`: the packet and its length in bytes, or null when
@@ -58,7 +60,7 @@ function decodePacket(body: BodyReader): StartupPacket {
   if (code === CANCEL_REQUEST) {
     const pid = body.int32()
     const keyBytes = body.remaining
-    if (keyBytes === 0 || keyBytes > MAX_CANCEL_KEY_BYTES) {
+    if (keyBytes < MIN_CANCEL_KEY_BYTES || keyBytes > MAX_CANCEL_KEY_BYTES) {
       throw new DbgateError('PROTOCOL', 'invalid length of cancel request key')
     }
     return { type: 'CancelRequest', pid, secret: Buffer.from(body.bytes(keyBytes)) }
@@ -89,10 +91,16 @@ function decodeParameters(body: BodyReader): ReadonlyMap<string, string> {
   return parameters
 }
 
-/** Throws: PROTOCOL (08P01) if a name or value holds a NUL; the error names the parameter, not the value. */
+/**
+ * A request for protocol 3.0.
+ *
+ * Throws: PROTOCOL (08P01) if a name or value holds a NUL or a name is empty, which would end the list
+ * early; the error names the parameter, not the value.
+ */
 export function encodeStartupMessage(parameters: ReadonlyMap<string, string>): Buffer {
   const writer = new MessageWriter('StartupMessage').int32(3 << 16)
   for (const [name, value] of parameters) {
+    if (name === '') throw new DbgateError('PROTOCOL', 'parameter name of StartupMessage is empty')
     writer.cstring(name, 'parameter name').cstring(value, `parameter ${JSON.stringify(name)}`)
   }
   return writer.byte(0).end()

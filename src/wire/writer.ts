@@ -20,12 +20,6 @@ export class MessageWriter {
     return this.raw(Buffer.from([value]))
   }
 
-  int16(value: number): this {
-    const bytes = Buffer.allocUnsafe(2)
-    bytes.writeInt16BE(value)
-    return this.raw(bytes)
-  }
-
   int32(value: number): this {
     const bytes = Buffer.allocUnsafe(4)
     bytes.writeInt32BE(value | 0)
