@@ -56,6 +56,7 @@ export {
   ScramClient,
   ScramServer,
   type ScramVerifier,
+  tlsServerEndPoint,
 } from './scram.ts'
 export {
   encodeCancelRequest,

@@ -1,5 +1,12 @@
-import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
+import {
+  createHash,
+  createHmac,
+  pbkdf2Sync,
+  timingSafeEqual,
+  type X509Certificate,
+} from 'node:crypto'
 import { DbgateError } from '../errors.ts'
+import { saslPrep } from './saslprep.ts'
 
 /**
  * SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, both ends, as pure steps over strings. Nonces and salts are
@@ -28,8 +35,33 @@ export type ChannelBinding =
   | { readonly flag: 'p=tls-server-end-point'; readonly certificateHash: Buffer }
 
 const KEY_BYTES = 32
-/** RFC 7677 asks for at least 4096; a server that wants billions would freeze us, so there is a ceiling. */
-const MAX_ITERATIONS = 10_000_000
+/** RFC 7677 asks for at least 4096. A million is a fifth of a second in which no other session moves. */
+const MAX_ITERATIONS = 1_000_000
+
+/**
+ * The four messages, as strict as libpq and PostgreSQL: attributes in this order, once each; an authorization
+ * identity (`a=`) and the mandatory extension `m=` are refused, other extensions of a client are ignored.
+ */
+const CLIENT_FIRST =
+  /^(?<gs2Header>[ny],,)(?<bare>n=[^,]*,r=(?<nonce>[!-+\--~]+)(,[b-ln-zA-Z]=[^,]+)*)$/
+const SERVER_FIRST = /^r=(?<nonce>[!-+\--~]+),s=(?<salt>[A-Za-z0-9+/]+=*),i=(?<count>[1-9][0-9]*)$/
+const CLIENT_FINAL =
+  /^(?<withoutProof>c=(?<channel>[^,]*),r=(?<nonce>[^,]+)(,[a-ln-oq-zA-Z]=[^,]+)*),p=(?<proof>[A-Za-z0-9+/]{43}=)$/
+const SERVER_FINAL = /^v=(?<signature>[A-Za-z0-9+/]{43}=)$/
+
+/**
+ * The hash of a server's certificate that tls-server-end-point wants, or undefined for a certificate whose
+ * signature algorithm names no single hash (Ed25519, RSA-PSS): then the binding has to be 'n'.
+ *
+ * Source: RFC 5929 section 4.1: the hash of the signature, but SHA-256 in place of MD5 and SHA-1.
+ */
+export function tlsServerEndPoint(certificate: X509Certificate): Buffer | undefined {
+  const named = /(md5|sha1|sha224|sha256|sha384|sha512)/i.exec(certificate.signatureAlgorithm ?? '')
+  const hash = named?.[1]?.toLowerCase()
+  if (hash === undefined) return undefined
+  const strong = hash === 'md5' || hash === 'sha1' ? 'sha256' : hash
+  return createHash(strong).update(certificate.raw).digest()
+}
 
 /** The client's side of one exchange: `first` → server-first → `final` → server-final → `verify`. */
 export class ScramClient {
@@ -53,21 +85,17 @@ export class ScramClient {
 
   /** The client-final-message. Throws: UNREACHABLE (08001) for an answer that breaks the protocol. */
   final(serverFirst: string): string {
-    const fields = parseFields(serverFirst)
-    const nonce = fields.get('r') ?? ''
-    const salt = fields.get('s')
-    const iterations = Number(fields.get('i'))
+    const { nonce, salt, count } = SERVER_FIRST.exec(serverFirst)?.groups ?? {}
+    if (nonce === undefined || salt === undefined || count === undefined) {
+      throw broken('malformed server-first-message')
+    }
     if (!nonce.startsWith(this.#nonce) || nonce.length <= this.#nonce.length) {
       throw broken('nonce does not continue ours')
     }
-    if (salt === undefined || !Number.isInteger(iterations) || iterations < 1) {
-      throw broken('malformed server-first-message')
-    }
+    const iterations = Number(count)
     if (iterations > MAX_ITERATIONS) throw broken('iteration count is out of range')
-    const channel = Buffer.concat([Buffer.from(this.#gs2Header), this.#bindingData]).toString(
-      'base64',
-    )
-    const withoutProof = `c=${channel},r=${nonce}`
+    const channel = Buffer.concat([Buffer.from(this.#gs2Header), this.#bindingData])
+    const withoutProof = `c=${channel.toString('base64')},r=${nonce}`
     const authMessage = `${this.#firstBare()},${serverFirst},${withoutProof}`
     const salted = saltPassword(this.#password, Buffer.from(salt, 'base64'), iterations)
     const clientKey = hmac(salted, 'Client Key')
@@ -78,9 +106,9 @@ export class ScramClient {
 
   /** Throws: UNREACHABLE (08001) unless the server proves that it knows the password's verifier. */
   verify(serverFinal: string): void {
-    const signature = Buffer.from(parseFields(serverFinal).get('v') ?? '', 'base64')
+    const signature = SERVER_FINAL.exec(serverFinal)?.groups?.signature ?? ''
     const expected = this.#expectedSignature
-    if (expected === undefined || !equal(signature, expected)) {
+    if (expected === undefined || !equal(Buffer.from(signature, 'base64'), expected)) {
       throw broken('server signature is wrong')
     }
   }
@@ -109,9 +137,7 @@ export function createScramVerifier(
 export class ScramServer {
   readonly #verifier: ScramVerifier
   readonly #nonce: string
-  #firstBare = ''
-  #serverFirst = ''
-  #gs2Header = ''
+  #begun: { channel: string; nonce: string; authMessage: string } | undefined
 
   constructor(verifier: ScramVerifier, nonce: string) {
     this.#verifier = verifier
@@ -120,17 +146,17 @@ export class ScramServer {
 
   /** The server-first-message. Throws: PROTOCOL (08P01) for what is not a client-first-message. */
   first(clientFirst: string): string {
-    const match = /^([ny]),(a=[^,]*)?,(.*)$/s.exec(clientFirst)
-    const bare = match?.[3]
-    const clientNonce = bare === undefined ? undefined : parseFields(bare).get('r')
-    if (match === null || bare === undefined || clientNonce === undefined || clientNonce === '') {
-      throw new DbgateError('PROTOCOL', 'malformed SCRAM message')
-    }
-    this.#gs2Header = `${match[1]},${match[2] ?? ''},`
-    this.#firstBare = bare
+    const { gs2Header, bare, nonce } = CLIENT_FIRST.exec(clientFirst)?.groups ?? {}
+    if (gs2Header === undefined || bare === undefined || nonce === undefined) throw malformed()
     const { salt, iterations } = this.#verifier
-    this.#serverFirst = `r=${clientNonce}${this.#nonce},s=${salt.toString('base64')},i=${iterations}`
-    return this.#serverFirst
+    const bothNonces = nonce + this.#nonce
+    const serverFirst = `r=${bothNonces},s=${salt.toString('base64')},i=${iterations}`
+    this.#begun = {
+      channel: Buffer.from(gs2Header).toString('base64'),
+      nonce: bothNonces,
+      authMessage: `${bare},${serverFirst}`,
+    }
+    return serverFirst
   }
 
   /**
@@ -139,21 +165,15 @@ export class ScramServer {
    * Throws: PROTOCOL (08P01) for what is not a client-final-message.
    */
   final(clientFinal: string): string | null {
-    const proofAt = clientFinal.lastIndexOf(',p=')
-    if (proofAt < 0) throw new DbgateError('PROTOCOL', 'malformed SCRAM message')
-    const withoutProof = clientFinal.slice(0, proofAt)
-    const fields = parseFields(withoutProof)
-    const channel = Buffer.from(this.#gs2Header).toString('base64')
-    const nonce = parseFields(this.#serverFirst).get('r')
-    if (fields.get('c') !== channel || fields.get('r') !== nonce) {
-      throw new DbgateError('PROTOCOL', 'malformed SCRAM message')
-    }
-    const authMessage = `${this.#firstBare},${this.#serverFirst},${withoutProof}`
-    const proof = Buffer.from(clientFinal.slice(proofAt + 3), 'base64')
-    if (proof.length !== KEY_BYTES) return null
-    const clientKey = xor(proof, hmac(this.#verifier.storedKey, authMessage))
-    if (!equal(sha256(clientKey), this.#verifier.storedKey)) return null
-    return `v=${hmac(this.#verifier.serverKey, authMessage).toString('base64')}`
+    const { withoutProof, channel, nonce, proof } = CLIENT_FINAL.exec(clientFinal)?.groups ?? {}
+    const begun = this.#begun
+    if (withoutProof === undefined || proof === undefined || begun === undefined) throw malformed()
+    if (channel !== begun.channel || nonce !== begun.nonce) throw malformed()
+    const authMessage = `${begun.authMessage},${withoutProof}`
+    const { storedKey, serverKey } = this.#verifier
+    const clientKey = xor(Buffer.from(proof, 'base64'), hmac(storedKey, authMessage))
+    if (!equal(sha256(clientKey), storedKey)) return null
+    return `v=${hmac(serverKey, authMessage).toString('base64')}`
   }
 }
 
@@ -165,28 +185,8 @@ export function md5Password(user: string, password: string, salt: Buffer): strin
   return `md5${createHash('md5').update(inner, 'latin1').update(salt).digest('hex')}`
 }
 
-function parseFields(message: string): ReadonlyMap<string, string> {
-  return new Map(message.split(',').map(field => [field.slice(0, 1), field.slice(2)]))
-}
-
 function saltPassword(password: string, salt: Buffer, iterations: number): Buffer {
   return pbkdf2Sync(password, salt, iterations, KEY_BYTES, 'sha256')
-}
-
-/**
- * SASLprep of a password as PostgreSQL applies it: ASCII is itself; otherwise exotic spaces become spaces,
- * invisible characters go, and the rest is normalised to NFKC.
- * Source: RFC 4013 sections 2.1 and 2.2; tables B.1 and C.1.2 of RFC 3454.
- */
-function saslPrep(password: string): string {
-  if (/^[\x20-\x7e]*$/.test(password)) return password
-  return password
-    .replace(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/gu, ' ')
-    .replace(
-      /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/gu,
-      '',
-    )
-    .normalize('NFKC')
 }
 
 function hmac(key: Buffer, text: string): Buffer {
@@ -203,6 +203,10 @@ function xor(left: Buffer, right: Buffer): Buffer {
 
 function equal(left: Buffer, right: Buffer): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
+}
+
+function malformed(): DbgateError {
+  return new DbgateError('PROTOCOL', 'malformed SCRAM message')
 }
 
 function broken(what: string): DbgateError {
