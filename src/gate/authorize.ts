@@ -1,0 +1,194 @@
+import { DbgateError } from '../errors.ts'
+import { evaluate, type Grant, type Verdict } from '../policy/index.ts'
+import {
+  type RecordedParameter,
+  recordedParameter,
+  type SessionLog,
+  type StatementFacts,
+} from '../record/index.ts'
+import type { Analyser, Analysis, Scope, Statement } from '../sql/index.ts'
+import type { Parameter } from '../wire/index.ts'
+import { type Run, startRun } from './run.ts'
+import { decodeText, type RecordedText } from './text.ts'
+
+/** A text, what it does, and what was decided about it. */
+export type Judgement = {
+  /** The bytes as sent. Ownership: a copy. */
+  readonly bytes: Buffer
+  readonly recorded: RecordedText
+  readonly analysis: Analysis
+  readonly verdict: Verdict
+}
+
+/**
+ * Proof that policy allowed this execution and that the audit log has it on file. Only `commit` of this
+ * module mints one, and `spend` takes it back: one statement, one execution.
+ */
+export type Permit = { readonly runs: readonly Run[] }
+
+/** A statement that is staged in the audit log but not on file yet: it may not be forwarded. */
+export type Claim = Permit
+
+/** A refused text is on record up to this many characters: it never ran, so its end matters less. */
+const MAX_DENIED_CHARS = 1_000_000
+
+const minted = new WeakSet<Permit>()
+
+/** Uses a permit up. Throws: INTERNAL (XX000) for what is not a permit, or one already used: our bug. */
+export function spend(permit: Permit): void {
+  if (!minted.delete(permit)) {
+    throw new DbgateError('INTERNAL', 'a statement was about to run without a permit')
+  }
+}
+
+export type AuthorizerOptions = {
+  readonly analyser: Analyser
+  readonly log: SessionLog
+  readonly grant: Grant
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+}
+
+/**
+ * Decides about the statements of one session. The order is always: parse → evaluate → record → permit.
+ * What is not understood is not allowed, and what can't be recorded is refused (58030).
+ */
+export class Authorizer {
+  readonly #analyser: Analyser
+  readonly #log: SessionLog
+  readonly #clock: () => number
+  #grant: Grant
+  /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
+  #verdicts = new WeakMap<Analysis, Verdict>()
+
+  constructor(options: AuthorizerOptions) {
+    this.#analyser = options.analyser
+    this.#log = options.log
+    this.#grant = options.grant
+    this.#clock = options.clock
+  }
+
+  get grant(): Grant {
+    return this.#grant
+  }
+
+  /** Another grant is in force from now on: everything is decided anew when it next wants to run. */
+  regrant(grant: Grant): void {
+    this.#grant = grant
+    this.#verdicts = new WeakMap()
+  }
+
+  /**
+   * Analyses a text and evaluates the policy. Answers at once but for texts that must be read in the
+   * parser's own thread, which take their time without holding up anybody else.
+   */
+  judge(text: Buffer, encoding: string, scope: Scope): Judgement | Promise<Judgement> {
+    const analysis = this.#analyser.analyse(text, scope)
+    if (!(analysis instanceof Promise)) return this.#judged(Buffer.from(text), encoding, analysis)
+    const bytes = Buffer.from(text)
+    return analysis.then(settled => this.#judged(bytes, encoding, settled))
+  }
+
+  /** What the policy in force says of something analysed before. */
+  verdictOn(analysis: Analysis): Verdict {
+    const known = this.#verdicts.get(analysis)
+    if (known !== undefined) return known
+    const verdict = evaluate(this.#grant, analysis)
+    this.#verdicts.set(analysis, verdict)
+    return verdict
+  }
+
+  #judged(bytes: Buffer, encoding: string, analysis: Analysis): Judgement {
+    const recorded = decodeText(bytes, encoding)
+    return { bytes, recorded, analysis, verdict: this.verdictOn(analysis) }
+  }
+
+  /**
+   * Prepares the record of everything in a simple Query: one for each statement, or a single one for a
+   * text that was not understood or is empty.
+   *
+   * Throws: LIMIT (54000) the text is too long for a record; UNAUDITED (58030).
+   */
+  claimQuery(judgement: Judgement): Claim {
+    const { analysis, recorded } = judgement
+    const statements = analysis.ok ? analysis.statements : []
+    if (statements.length <= 1)
+      return this.#claim([this.#facts('simple', judgement, recorded, statements)])
+    return this.#claim(
+      statements.map(statement =>
+        this.#facts('simple', judgement, { text: statement.text, base64: undefined }, [statement]),
+      ),
+    )
+  }
+
+  /**
+   * Prepares the record of one bound statement. Throws as `claimQuery`.
+   *
+   * @param parameters as they stand in Bind; the record copies them
+   */
+  claimBound(judgement: Judgement, parameters: readonly Parameter[]): Claim {
+    const statements = judgement.analysis.ok ? judgement.analysis.statements : []
+    const facts = this.#facts('extended', judgement, judgement.recorded, statements)
+    if (parameters.length === 0) return this.#claim([facts])
+    return this.#claim([{ ...facts, parameters: parameters.map(recordParameter) }])
+  }
+
+  /**
+   * Puts all claims on file in one write, which turns them into permits.
+   *
+   * Throws: UNAUDITED (58030): none of them may be forwarded.
+   */
+  commit(claims: readonly Claim[]): void {
+    this.#log.commit()
+    for (const claim of claims) minted.add(claim)
+  }
+
+  /** Puts a refusal on record and returns its id; of a text too long for a record, its beginning. */
+  deny(judgement: Judgement, verdict: Verdict, protocol: 'simple' | 'extended'): string {
+    const statements = judgement.analysis.ok ? judgement.analysis.statements : []
+    const { text } = judgement.recorded
+    const recorded =
+      text.length <= MAX_DENIED_CHARS
+        ? judgement.recorded
+        : {
+            text: `${text.slice(0, MAX_DENIED_CHARS)} (and ${text.length - MAX_DENIED_CHARS} more characters)`,
+            base64: undefined,
+          }
+    const facts = this.#facts(protocol, judgement, recorded, statements)
+    return this.#log.deny({ ...facts, verdict: 'deny', rule: verdict.rule })
+  }
+
+  #claim(facts: readonly StatementFacts[]): Claim {
+    const startedAtMs = this.#clock()
+    const runs: Run[] = []
+    try {
+      for (const each of facts) runs.push(startRun(this.#log.stage(each), startedAtMs))
+    } catch (error) {
+      for (const { id } of runs) {
+        this.#log.complete(id, { outcome: 'not-run', rows: 0, bytes: 0, durationUs: 0 })
+      }
+      throw error
+    }
+    return { runs }
+  }
+
+  #facts(
+    protocol: 'simple' | 'extended',
+    judgement: Judgement,
+    recorded: RecordedText,
+    statements: readonly Statement[],
+  ): StatementFacts {
+    return {
+      protocol,
+      text: recorded.text,
+      textBase64: recorded.base64,
+      statements,
+      verdict: 'allow',
+      rule: judgement.verdict.rule,
+    }
+  }
+}
+
+function recordParameter(parameter: Parameter): RecordedParameter {
+  return recordedParameter(parameter.bytes, parameter.binary ? 'binary' : 'text')
+}

@@ -1,0 +1,435 @@
+import type { Duplex } from 'node:stream'
+import type { Credential, TargetConfig } from '../config/index.ts'
+import { asDbgateError, DbgateError } from '../errors.ts'
+import type { Principal } from '../identity/index.ts'
+import { type Grant, grantFor, type Policy } from '../policy/index.ts'
+import type { AuditLog, SessionLog } from '../record/index.ts'
+import type { Analyser } from '../sql/index.ts'
+import {
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeErrorResponse,
+  encodeNegotiateProtocolVersion,
+  encodeReadyForQuery,
+  type StartupMessage,
+} from '../wire/index.ts'
+import { type Hello, readHello } from './hello.ts'
+import { Session } from './session.ts'
+import { planStartup, type StartupPlan } from './startup-plan.ts'
+import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
+
+/** Somebody at the door whose token has been verified. */
+export type Visitor = {
+  readonly principal: Principal
+  /** The tool as it names itself; a claim, not a fact. */
+  readonly agent: string
+  readonly address: string
+  readonly target: string
+  /** The role asked for; undefined for the strongest one held. */
+  readonly role: string | undefined
+}
+
+/** A session that is running, for lists and for whoever must end it. */
+export type LiveSession = {
+  readonly id: string
+  readonly principal: Principal
+  readonly agent: string
+  readonly address: string
+  readonly target: string
+  readonly role: string
+  readonly applicationName: string
+  readonly startedAt: number
+}
+
+export type GateOptions = {
+  readonly audit: AuditLog
+  readonly analyser: Analyser
+  readonly policy: Policy
+  readonly targets: readonly TargetConfig[]
+  readonly limits: {
+    readonly startupMs: number
+    readonly messageBytes: number
+    readonly sessionsPerPrincipal: number
+  }
+  /** The login for a role on a target. Throws a DbgateError. */
+  readonly credential: (target: TargetConfig, role: string) => Promise<Credential>
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+  readonly randomBytes: (count: number) => Buffer
+  /** What went wrong and is not the person's doing, for the server's own log. */
+  readonly report: (event: GateReport) => void
+}
+
+export type GateReport = {
+  readonly session: string | undefined
+  readonly target: string
+  readonly user: string
+  readonly error: DbgateError
+}
+
+type Live = {
+  principal: Principal
+  readonly visitor: Visitor
+  readonly target: TargetConfig
+  readonly upstream: Upstream
+  readonly session: Session
+  readonly cancelKey: string
+  readonly view: Omit<LiveSession, 'principal'>
+}
+
+/** Prepared statements and portals one session may have; drivers keep some hundreds. */
+const MAX_NAMES = 20_000
+/** How long a session whose sign-in ended may go on with the transaction it is in. */
+const EXPIRY_GRACE_MS = 60_000
+const SESSION_ID_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'
+const SESSION_ID_LENGTH = 8
+const SECRET_BYTES = 4
+const LONG_SECRET_BYTES = 32
+
+/** The door: takes verified visitors, brings each to a session, and knows all that are running. */
+export class Gate {
+  readonly #options: GateOptions
+  readonly #live = new Map<string, Live>()
+  readonly #cancelKeys = new Map<string, Live>()
+  readonly #opening = new Map<string, number>()
+  #policy: Policy
+  #targets: readonly TargetConfig[]
+  #isDraining = false
+  #onEmpty: (() => void) | null = null
+
+  constructor(options: GateOptions) {
+    this.#options = options
+    this.#policy = options.policy
+    this.#targets = options.targets
+  }
+
+  /** Sessions that are running now. */
+  get sessions(): readonly LiveSession[] {
+    return [...this.#live.values()].map(live => ({ ...live.view, principal: live.principal }))
+  }
+
+  /**
+   * The grant and target a visitor would get, or undefined: for a target that does not exist just as for
+   * one that is not granted.
+   */
+  admit(
+    visitor: Pick<Visitor, 'principal' | 'target' | 'role'>,
+  ): { readonly grant: Grant; readonly target: TargetConfig } | undefined {
+    const grant = grantFor(this.#policy, visitor.principal, visitor.target, visitor.role)
+    const target = this.#targets.find(({ name }) => name === visitor.target)
+    return grant === undefined || target === undefined ? undefined : { grant, target }
+  }
+
+  /** Serves one connection to its end. Never rejects: whatever goes wrong is told to the peer and reported. */
+  async open(stream: Duplex, visitor: Visitor): Promise<void> {
+    stream.on('error', () => undefined)
+    try {
+      const hello = await readHello(stream, this.#options.limits.startupMs)
+      if (hello === null) stream.destroy()
+      else if (hello.packet.type === 'CancelRequest')
+        await this.#cancel(stream, visitor, hello.packet)
+      else await this.#start(stream, visitor, hello.packet.startup, hello.rest)
+    } catch (cause) {
+      this.#turnAway(stream, visitor, cause)
+    }
+  }
+
+  /**
+   * A principal has shown a newer token: sessions go on to its expiry, under what its groups now allow.
+   * Returns how many sessions that touched.
+   */
+  renew(principal: Principal): number {
+    let renewed = 0
+    for (const live of this.#live.values()) {
+      const { issuer, subject } = live.principal
+      if (issuer !== principal.issuer || subject !== principal.subject) continue
+      live.principal = principal
+      this.#regrant(live)
+      renewed += 1
+    }
+    return renewed
+  }
+
+  /** Another policy and other targets are in force, for running sessions too. */
+  reload(policy: Policy, targets: readonly TargetConfig[]): void {
+    this.#policy = policy
+    this.#targets = targets
+    for (const live of this.#live.values()) this.#regrant(live)
+  }
+
+  /** Ends sessions whose sign-in has ended: at their next idle point, or after a grace time whatever they do. */
+  sweep(): void {
+    const now = this.#options.now()
+    for (const { principal, session } of this.#live.values()) {
+      const overdueMs = now - principal.expiresAt
+      if (overdueMs < 0) continue
+      const error = new DbgateError('REVOKED', 'dbgate: sign-in expired. Run: dbgate login')
+      if (overdueMs > EXPIRY_GRACE_MS) session.end(error)
+      else session.leave(error)
+    }
+  }
+
+  /**
+   * Takes no new sessions, lets each running one go at its next idle point, and ends the rest after `timeoutMs`.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#isDraining = true
+    const error = new DbgateError(
+      'DRAINING',
+      'dbgate: the server is going down; reconnect in a moment',
+    )
+    for (const { session } of [...this.#live.values()]) session.leave(error)
+    if (this.#live.size === 0) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.#onEmpty = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    for (const { session } of [...this.#live.values()]) session.end(error)
+  }
+
+  /** From startup packet to ReadyForQuery, in the order in which it is argued for. */
+  async #start(
+    stream: Duplex,
+    visitor: Visitor,
+    startup: StartupMessage,
+    rest: Buffer,
+  ): Promise<void> {
+    if (this.#isDraining) throw new DbgateError('STARTING', 'dbgate: the server is going down')
+    const admitted = this.admit(visitor)
+    if (admitted === undefined) throw noSuchTarget(visitor.target)
+    const { grant, target } = admitted
+    const leave = this.#enter(visitor.principal)
+    try {
+      const plan = await planStartup(
+        startup,
+        target,
+        grant,
+        this.#options.analyser,
+        visitor.principal.user,
+      )
+      const upstream = await this.#connect(target, grant, plan)
+      if (stream.destroyed) {
+        upstream.socket.destroy()
+        return
+      }
+      this.#begin(stream, visitor, rest, { grant, target, plan, upstream })
+    } finally {
+      leave()
+    }
+  }
+
+  async #connect(target: TargetConfig, grant: Grant, plan: StartupPlan): Promise<Upstream> {
+    const { limits, randomBytes } = this.#options
+    return openUpstream({
+      target,
+      credential: await this.#options.credential(target, grant.role),
+      parameters: plan.parameters,
+      database: plan.database,
+      timeoutMs: limits.startupMs,
+      maxFrameBytes: limits.messageBytes,
+      nonce: () => randomBytes(18).toString('base64'),
+    })
+  }
+
+  /** The session is on file before the person hears that it is ready. */
+  #begin(
+    stream: Duplex,
+    visitor: Visitor,
+    rest: Buffer,
+    found: { grant: Grant; target: TargetConfig; plan: StartupPlan; upstream: Upstream },
+  ): void {
+    const { grant, target, plan, upstream } = found
+    const options = this.#options
+    const id = this.#newId()
+    let log: SessionLog
+    try {
+      log = options.audit.begin({
+        id,
+        principal: visitor.principal,
+        agent: visitor.agent,
+        target: target.name,
+        role: grant.role,
+        database: plan.database,
+        client: visitor.address,
+        application: plan.applicationName,
+        upstreamPid: upstream.pid,
+      })
+    } catch (error) {
+      upstream.socket.destroy()
+      throw error
+    }
+    const secret = options.randomBytes(plan.minor >= 2 ? LONG_SECRET_BYTES : SECRET_BYTES)
+    const session = new Session({
+      downstream: stream,
+      rest,
+      upstream,
+      grant,
+      log,
+      analyser: options.analyser,
+      clock: options.clock,
+      maxFrameBytes: options.limits.messageBytes,
+      maxNames: MAX_NAMES,
+      onClosed: (_reason, error) => this.#closed(live, error),
+    })
+    const live: Live = {
+      principal: visitor.principal,
+      visitor,
+      target,
+      upstream,
+      session,
+      cancelKey: cancelKeyOf(upstream.pid, secret),
+      view: {
+        id,
+        agent: visitor.agent,
+        address: visitor.address,
+        target: target.name,
+        role: grant.role,
+        applicationName: plan.applicationName,
+        startedAt: options.now(),
+      },
+    }
+    this.#live.set(id, live)
+    this.#cancelKeys.set(live.cancelKey, live)
+    stream.write(greetingOf(plan, upstream, secret))
+    session.start()
+  }
+
+  #closed(live: Live, error: DbgateError | null): void {
+    this.#live.delete(live.session.id)
+    this.#cancelKeys.delete(live.cancelKey)
+    if (
+      error !== null &&
+      (error.code === 'PROTOCOL' || error.code === 'INTERNAL' || error.code === 'UPSTREAM')
+    ) {
+      this.#options.report({
+        session: live.session.id,
+        target: live.target.name,
+        user: live.principal.user,
+        error,
+      })
+    }
+    if (this.#live.size === 0) this.#onEmpty?.()
+  }
+
+  /**
+   * Cancels what the session with this key is doing. The key is the gate's own, and only the session's
+   * principal may use it. There is no answer, as in PostgreSQL.
+   */
+  async #cancel(
+    stream: Duplex,
+    visitor: Visitor,
+    packet: Extract<Hello['packet'], { type: 'CancelRequest' }>,
+  ): Promise<void> {
+    try {
+      const live = this.#cancelKeys.get(cancelKeyOf(packet.pid, packet.secret))
+      if (live === undefined || !isSamePrincipal(live.principal, visitor.principal)) return
+      const { pid, secret } = live.upstream
+      await cancelUpstream(live.target, pid, secret, this.#options.limits.startupMs)
+    } finally {
+      stream.end()
+    }
+  }
+
+  #regrant(live: Live): void {
+    const admitted = this.admit({
+      principal: live.principal,
+      target: live.target.name,
+      role: live.view.role,
+    })
+    if (admitted === undefined) {
+      live.session.leave(
+        new DbgateError(
+          'REVOKED',
+          `dbgate: ${live.target.name} is no longer open to you as ${live.view.role}`,
+        ),
+      )
+      return
+    }
+    live.session.regrant(admitted.grant)
+  }
+
+  /** Counts the visitor in against the limit; the returned function counts out what never became a session. */
+  #enter(principal: Principal): () => void {
+    const key = `${principal.issuer} ${principal.subject}`
+    const running = [...this.#live.values()].filter(live =>
+      isSamePrincipal(live.principal, principal),
+    ).length
+    const opening = this.#opening.get(key) ?? 0
+    const limit = this.#options.limits.sessionsPerPrincipal
+    if (running + opening >= limit) {
+      throw new DbgateError(
+        'TOO_MANY',
+        `dbgate: ${running} of ${limit} connections of ${principal.user} are in use. Close some.`,
+      )
+    }
+    this.#opening.set(key, opening + 1)
+    return () => {
+      const left = (this.#opening.get(key) ?? 1) - 1
+      if (left === 0) this.#opening.delete(key)
+      else this.#opening.set(key, left)
+    }
+  }
+
+  /** Tells the peer why there is no session, in PostgreSQL's own form, and puts it on record. */
+  #turnAway(stream: Duplex, visitor: Visitor, cause: unknown): void {
+    const error =
+      cause instanceof ServerRefusal
+        ? new DbgateError('UPSTREAM', cause.message, { cause })
+        : asDbgateError(cause)
+    const { target, agent, address, principal } = visitor
+    this.#options.report({ session: undefined, target, user: principal.user, error })
+    this.#options.audit.note({
+      type: 'session.refused',
+      user: principal.user,
+      agent,
+      target,
+      client: address,
+      code: error.code,
+      reason: error.message,
+    })
+    const answer =
+      cause instanceof ServerRefusal
+        ? cause.frame
+        : encodeErrorResponse(error, { severity: 'FATAL' })
+    stream.end(answer)
+  }
+
+  #newId(): string {
+    for (;;) {
+      const letters = [...this.#options.randomBytes(SESSION_ID_LENGTH)].map(
+        byte => SESSION_ID_LETTERS[byte % SESSION_ID_LETTERS.length],
+      )
+      const id = `s-${letters.join('')}`
+      if (!this.#live.has(id)) return id
+    }
+  }
+}
+
+function greetingOf(plan: StartupPlan, upstream: Upstream, secret: Buffer): Buffer {
+  const needsNegotiation = plan.unrecognised.length > 0 || plan.askedMinor > plan.minor
+  return Buffer.concat([
+    ...(needsNegotiation ? [encodeNegotiateProtocolVersion(plan.minor, plan.unrecognised)] : []),
+    encodeAuthenticationOk(),
+    ...upstream.greeting,
+    encodeBackendKeyData(upstream.pid, secret),
+    encodeReadyForQuery('I'),
+  ])
+}
+
+/** One answer for a target that is not there and one that is not granted: nobody learns which exist. */
+function noSuchTarget(name: string): DbgateError {
+  return new DbgateError('NO_TARGET', `dbgate: no target "${name}" is open to you. Next: dbgate ls`)
+}
+
+function cancelKeyOf(pid: number, secret: Buffer): string {
+  return `${pid}:${secret.toString('hex')}`
+}
+
+function isSamePrincipal(left: Principal, right: Principal): boolean {
+  return left.issuer === right.issuer && left.subject === right.subject
+}

@@ -1,0 +1,26 @@
+/**
+ * One downstream connection from accept to close: the state machine, the relay, and the only place where a
+ * statement gets its permit.
+ *
+ * Invariant: nothing that runs a statement goes upstream without a permit, and a permit exists only for
+ * what policy allowed and the audit log has on file. What runs is, byte for byte, what was judged.
+ *
+ *   tool          gate                                   audit log     PostgreSQL
+ *    │  Query      │                                         │             │
+ *    ├────────────►│ analyse → evaluate                      │             │
+ *    │             ├── statement ───────────────────────────►│             │
+ *    │             │◄────────────────────────────── on file ─┤             │
+ *    │             ├── Query (permit spent) ──────────────────────────────►│
+ *    │   rows      │◄───────────────────────────────────────── T D D D C Z ┤
+ *    │◄────────────┤ each held against the response expected │             │
+ *    │             ├── completed ───────────────────────────►│             │
+ *    │  Query      │ denied                                  │             │
+ *    ├────────────►├── denied ──────────────────────────────►│             │
+ *    │             ├── a statement that fails for sure ───────────────────►│
+ *    │   42501     │◄────────────────────────────────────────────────── E Z┤
+ *    │◄────────────┤ its error replaced by ours              │             │
+ *
+ * Reading order: gate.ts (the door), session.ts (the relay), router.ts (each message), authorize.ts
+ * (parse → evaluate → record → permit), exchange.ts (what each response answers), phase.ts (open to closed).
+ */
+export { Gate, type GateOptions, type GateReport, type LiveSession, type Visitor } from './gate.ts'

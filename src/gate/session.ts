@@ -1,0 +1,329 @@
+import type { Duplex } from 'node:stream'
+import { asDbgateError, DbgateError } from '../errors.ts'
+import { type Grant, isUnrestricted } from '../policy/index.ts'
+import type { SessionLog } from '../record/index.ts'
+import type { Analyser } from '../sql/index.ts'
+import {
+  BackendTag,
+  decodeErrorFields,
+  decodeParameterStatus,
+  encodeErrorResponse,
+  type Frame,
+  FrameReader,
+  FrontendTag,
+  frontendName,
+} from '../wire/index.ts'
+import { Authorizer } from './authorize.ts'
+import { Exchange } from './exchange.ts'
+import { Names } from './names.ts'
+import { OutputRun } from './output-run.ts'
+import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
+import { Router } from './router.ts'
+import { type Run, type RunEnd, rowsOfTag } from './run.ts'
+import { SessionScope } from './session-scope.ts'
+import { isAmbiguousEncoding } from './text.ts'
+import { Turn } from './turn.ts'
+import type { Upstream } from './upstream.ts'
+
+export type SessionOptions = {
+  readonly downstream: Duplex
+  /** What was read from downstream beyond its StartupMessage. */
+  readonly rest: Buffer
+  readonly upstream: Upstream
+  readonly grant: Grant
+  readonly log: SessionLog
+  readonly analyser: Analyser
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+  readonly maxFrameBytes: number
+  readonly maxNames: number
+  /** Called once, when both sides are closed. */
+  readonly onClosed: (reason: string, cause: DbgateError | null) => void
+}
+
+/**
+ * One session's relay: bytes from downstream become a turn that is judged, recorded and forwarded; bytes
+ * from upstream go back in whole runs, each response held against the one expected.
+ *
+ * Both directions stop reading when the other side does not take more: memory stays bounded by the
+ * sockets' buffers and one message of `maxFrameBytes`.
+ */
+export class Session {
+  readonly #options: SessionOptions
+  readonly #downstream: Duplex
+  readonly #upstream: Upstream['socket']
+  readonly #fromDownstream: FrameReader
+  readonly #fromUpstream: FrameReader
+  readonly #log: SessionLog
+  readonly #authorizer: Authorizer
+  readonly #exchange: Exchange
+  readonly #router: Router
+  readonly #scope: SessionScope
+  readonly #turn = new Turn()
+  readonly #input: OutputRun
+  readonly #output: OutputRun
+  #phase: Phase = { at: 'open' }
+  #isExplained = false
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#downstream = options.downstream
+    this.#upstream = options.upstream.socket
+    this.#log = options.log
+    this.#fromDownstream = new FrameReader({
+      nameOf: frontendName,
+      maxFrameBytes: options.maxFrameBytes,
+      streamed: [FrontendTag.CopyData],
+    })
+    this.#fromUpstream = options.upstream.reader
+    const names = new Names()
+    this.#scope = new SessionScope(
+      names,
+      options.upstream.settings.get('client_encoding') ?? 'UTF8',
+    )
+    this.#authorizer = new Authorizer(options)
+    this.#exchange = new Exchange(names, { finished: (run, end) => this.#finished(run, end) })
+    this.#router = new Router({
+      authorizer: this.#authorizer,
+      exchange: this.#exchange,
+      names,
+      scope: this.#scope,
+      maxNames: options.maxNames,
+    })
+    this.#input = new OutputRun(bytes => this.#upstream.write(bytes))
+    this.#output = new OutputRun(bytes => this.#toDownstream(bytes))
+  }
+
+  get id(): string {
+    return this.#log.id
+  }
+
+  get grant(): Grant {
+    return this.#authorizer.grant
+  }
+
+  /** Begins to relay. The person has had ReadyForQuery. */
+  start(): void {
+    const [down, up] = [this.#downstream, this.#upstream]
+    up.on('data', (chunk: Buffer) => this.#onUpstream(chunk))
+    up.on('end', () => this.#upstreamEnded())
+    up.on('error', cause => this.#upstreamEnded(cause))
+    up.on('close', () => this.#upstreamEnded())
+    up.on('drain', () => this.#resumeDownstream())
+    down.on('data', (chunk: Buffer) => this.#onDownstream(chunk))
+    down.on('end', () => this.#handle({ type: 'downstream-ended' }))
+    down.on('error', () => this.#handle({ type: 'downstream-lost' }))
+    down.on('close', () => this.#handle({ type: 'downstream-lost' }))
+    down.on('drain', () => up.resume())
+    if (this.#options.rest.length > 0) this.#onDownstream(this.#options.rest)
+    up.resume()
+    this.#resumeDownstream()
+  }
+
+  /** Another grant is in force; every statement is decided anew. */
+  regrant(grant: Grant): void {
+    this.#authorizer.regrant(grant)
+  }
+
+  /** Ends the session as soon as nothing is running and no transaction is open. */
+  leave(error: DbgateError): void {
+    this.#handle({ type: 'leave', error, isIdle: this.#isAtRest() })
+  }
+
+  /** Ends the session now. */
+  end(error: DbgateError): void {
+    this.#handle({ type: 'failed', error })
+  }
+
+  #isAtRest(): boolean {
+    return this.#exchange.isIdle && this.#exchange.status === 'I' && this.#turn.isEmpty
+  }
+
+  // Downstream to upstream: judge what was read, put it on file in one write, forward it.
+
+  #onDownstream(chunk: Buffer): void {
+    this.#fromDownstream.push(chunk)
+    this.#advance()
+  }
+
+  #advance(): void {
+    try {
+      for (;;) {
+        const frame = this.#fromDownstream.next()
+        if (frame === null) break
+        const later = this.#router.route(frame, this.#turn)
+        if (frame.tag === FrontendTag.Terminate) {
+          this.#forwardTurn()
+          this.#handle({ type: 'downstream-ended' })
+          return
+        }
+        if (later === undefined) continue
+        this.#handle({ type: 'judging' })
+        this.#forwardTurn()
+        later.then(
+          () => this.#resumeAfterJudging(),
+          cause => this.#fail(cause),
+        )
+        return
+      }
+      this.#forwardTurn()
+    } catch (cause) {
+      this.#fail(cause)
+    }
+  }
+
+  #resumeAfterJudging(): void {
+    if (this.#phase.at === 'closed') return
+    this.#handle({ type: 'judged' })
+    this.#advance()
+  }
+
+  #forwardTurn(): void {
+    if (this.#turn.isEmpty || this.#phase.at === 'closed') return
+    const { claims } = this.#turn
+    if (claims.length > 0) {
+      try {
+        this.#authorizer.commit(claims)
+      } catch (cause) {
+        this.#turn.refuse(asDbgateError(cause))
+      }
+    }
+    this.#upstream.cork()
+    this.#turn.forward(this.#exchange, this.#input)
+    this.#upstream.uncork()
+    if (this.#upstream.writableNeedDrain) this.#downstream.pause()
+  }
+
+  #resumeDownstream(): void {
+    if (this.#phase.at !== 'judging' && !this.#upstream.writableNeedDrain) this.#downstream.resume()
+  }
+
+  // Upstream to downstream: count, check, and pass on in whole runs.
+
+  #onUpstream(chunk: Buffer): void {
+    try {
+      this.#fromUpstream.push(chunk)
+      for (;;) {
+        const frame = this.#fromUpstream.next()
+        if (frame === null) break
+        if (frame.tag === BackendTag.DataRow || frame.tag === BackendTag.CopyData) {
+          this.#countRow(frame)
+          this.#output.pass(frame)
+        } else {
+          const relay = this.#exchange.received(frame)
+          this.#observe(frame)
+          if (relay === 'pass') this.#output.pass(frame)
+          else this.#output.own(relay)
+        }
+      }
+      this.#output.flush()
+    } catch (cause) {
+      this.#fail(cause)
+      return
+    }
+    if (!this.#isAtRest()) return
+    this.#scope.transactionEnded()
+    if (this.#phase.at === 'leaving') this.#handle({ type: 'idle' })
+  }
+
+  #countRow(frame: Frame): void {
+    const run = this.#exchange.currentRun
+    if (run === null) {
+      throw new DbgateError(
+        'PROTOCOL',
+        'the database sent rows that no recorded statement asked for',
+      )
+    }
+    if (frame.part === 'whole' || frame.part === 'head') run.rows += 1
+    run.bytes += frame.end - frame.start
+  }
+
+  /** What the server says about itself in passing. */
+  #observe(frame: Frame): void {
+    if (frame.tag === BackendTag.ParameterStatus)
+      this.#settingChanged(...decodeParameterStatus(frame))
+    else if (frame.tag === BackendTag.ErrorResponse) {
+      this.#isExplained ||= (decodeErrorFields(frame).get('V') ?? 'FATAL') !== 'ERROR'
+    }
+  }
+
+  /** Second line behind the judgement of SET: whatever changed it, text that can't be read safely ends the session. */
+  #settingChanged(name: string, value: string): void {
+    if (name === 'client_encoding') this.#scope.encoding = value
+    if (isUnrestricted(this.#authorizer.grant)) return
+    const isUnreadable =
+      (name === 'client_encoding' && isAmbiguousEncoding(value)) ||
+      (name === 'standard_conforming_strings' && value !== 'on')
+    if (isUnreadable) {
+      throw new DbgateError(
+        'REVOKED',
+        `dbgate: ${name} was changed to ${value}, under which statements can't be judged`,
+      )
+    }
+  }
+
+  #toDownstream(bytes: Buffer): void {
+    if (!this.#downstream.write(bytes)) this.#upstream.pause()
+  }
+
+  #finished(run: Run, end: RunEnd): void {
+    const durationUs = Math.round((this.#options.clock() - run.startedAtMs) * 1000)
+    const claimed = end.tag === undefined ? undefined : rowsOfTag(end.tag)
+    this.#log.complete(run.id, {
+      ...end,
+      rows: Math.max(run.rows, claimed ?? 0),
+      bytes: run.bytes,
+      durationUs,
+    })
+  }
+
+  // The session's life.
+
+  #upstreamEnded(cause?: unknown): void {
+    const error = new DbgateError('UPSTREAM', 'dbgate: the connection to the database was lost', {
+      cause,
+    })
+    this.#handle({ type: 'upstream-ended', isExplained: this.#isExplained, error })
+  }
+
+  #fail(cause: unknown): void {
+    this.#handle({ type: 'failed', error: asDbgateError(cause) })
+  }
+
+  #handle(event: PhaseEvent): void {
+    const { phase, effects } = step(this.#phase, event)
+    this.#phase = phase
+    for (const effect of effects) this.#carryOut(effect)
+  }
+
+  #carryOut(effect: PhaseEffect): void {
+    switch (effect.do) {
+      case 'pause-downstream':
+        this.#downstream.pause()
+        return
+      case 'resume-downstream':
+        this.#resumeDownstream()
+        return
+      case 'end-upstream':
+        this.#upstream.end()
+        return
+      case 'close':
+        this.#close(effect.error)
+        return
+      default:
+        effect satisfies never
+    }
+  }
+
+  #close(error: DbgateError | null): void {
+    const reason = this.#phase.at === 'closed' ? this.#phase.reason : 'end'
+    this.#exchange.abandon({ outcome: 'lost' })
+    this.#log.end(reason)
+    // In the middle of a row nothing can be said: the bytes would be taken for the row's.
+    const canSpeak = error !== null && this.#fromUpstream.isAtBoundary
+    if (canSpeak) this.#downstream.write(encodeErrorResponse(error, { severity: 'FATAL' }))
+    this.#downstream.end()
+    this.#upstream.destroy()
+    this.#options.onClosed(reason, error)
+  }
+}
