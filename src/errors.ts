@@ -26,6 +26,7 @@ const TABLE = {
   LIMIT: ['ERROR', '54000', 5],
   UNAUDITED: ['ERROR', '58030', 1],
   IN_USE: ['FATAL', '55006', 3],
+  NOT_FOUND: ['ERROR', '42704', 6],
   UNAUTHORIZED: ['FATAL', '28000', 4],
   BAD_PASSWORD: ['FATAL', '28P01', 4],
   NO_TARGET: ['FATAL', '3D000', 6],

@@ -12,6 +12,7 @@ export type {
   TargetAnswer,
   Whoami,
 } from './answers.ts'
+export { createCertificate, fingerprintOf, type OwnCertificate } from './certificate.ts'
 export {
   type ApiClient,
   type ApiClientOptions,
@@ -20,6 +21,13 @@ export {
   createApiClient,
   readJson,
 } from './client.ts'
+export {
+  type ApiBackend,
+  type ApiRoute,
+  type ApiServerOptions,
+  createApiServer,
+  type TunnelVisit,
+} from './server.ts'
 export {
   connectTls,
   fingerprint,

@@ -11,6 +11,7 @@ import {
   encodeErrorResponse,
   encodeNegotiateProtocolVersion,
   encodeReadyForQuery,
+  encodeTerminate,
   type StartupMessage,
 } from '../wire/index.ts'
 import { type Hello, readHello } from './hello.ts'
@@ -83,6 +84,8 @@ type Live = {
 const MAX_NAMES = 20_000
 /** How long a session whose sign-in ended may go on with the transaction it is in. */
 const EXPIRY_GRACE_MS = 60_000
+/** How long a connection may lie ready before its startup packet: its peer has shown a token already. */
+const SILENT_MS = 60_000
 const SESSION_ID_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'
 const SESSION_ID_LENGTH = 8
 const SECRET_BYTES = 4
@@ -126,7 +129,7 @@ export class Gate {
   async open(stream: Duplex, visitor: Visitor): Promise<void> {
     stream.on('error', () => undefined)
     try {
-      const hello = await readHello(stream, this.#options.limits.startupMs)
+      const hello = await readHello(stream, SILENT_MS)
       if (hello === null) stream.destroy()
       else if (hello.packet.type === 'CancelRequest')
         await this.#cancel(stream, visitor, hello.packet)
@@ -192,6 +195,24 @@ export class Gate {
     for (const { session } of [...this.#live.values()]) session.end(error)
   }
 
+  /**
+   * Logs in to a target as a role does and leaves again.
+   *
+   * Throws: UNREACHABLE (08001), UPSTREAM (08006) with the server's reason.
+   */
+  async probe(target: TargetConfig, role: string): Promise<{ readonly version: string }> {
+    try {
+      const upstream = await this.#connect(target, role, target.database, new Map())
+      upstream.socket.end(encodeTerminate())
+      upstream.socket.on('error', () => undefined)
+      return { version: upstream.settings.get('server_version') ?? 'unknown' }
+    } catch (cause) {
+      if (cause instanceof ServerRefusal)
+        throw new DbgateError('UPSTREAM', cause.message, { cause })
+      throw cause
+    }
+  }
+
   /** From startup packet to ReadyForQuery, in the order in which it is argued for. */
   async #start(
     stream: Duplex,
@@ -199,6 +220,9 @@ export class Gate {
     startup: StartupMessage,
     rest: Buffer,
   ): Promise<void> {
+    if (visitor.principal.expiresAt <= this.#options.now()) {
+      throw new DbgateError('UNAUTHORIZED', 'dbgate: sign-in expired. Run: dbgate login')
+    }
     if (this.#isDraining) throw new DbgateError('STARTING', 'dbgate: the server is going down')
     const admitted = this.admit(visitor)
     if (admitted === undefined) throw noSuchTarget(visitor.target)
@@ -212,7 +236,7 @@ export class Gate {
         this.#options.analyser,
         visitor.principal.user,
       )
-      const upstream = await this.#connect(target, grant, plan)
+      const upstream = await this.#connect(target, grant.role, plan.database, plan.parameters)
       if (stream.destroyed) {
         upstream.socket.destroy()
         return
@@ -223,13 +247,18 @@ export class Gate {
     }
   }
 
-  async #connect(target: TargetConfig, grant: Grant, plan: StartupPlan): Promise<Upstream> {
+  async #connect(
+    target: TargetConfig,
+    role: string,
+    database: string,
+    parameters: ReadonlyMap<string, string>,
+  ): Promise<Upstream> {
     const { limits, randomBytes } = this.#options
     return openUpstream({
       target,
-      credential: await this.#options.credential(target, grant.role),
-      parameters: plan.parameters,
-      database: plan.database,
+      credential: await this.#options.credential(target, role),
+      parameters,
+      database,
       timeoutMs: limits.startupMs,
       maxFrameBytes: limits.messageBytes,
       nonce: () => randomBytes(18).toString('base64'),
