@@ -19,9 +19,9 @@ import type { Run, RunEnd } from './run.ts'
 export type Expected = { readonly refusal: Buffer | null } & (
   | {
       readonly kind: 'query'
-      /** One for each statement of the text, or one for all of a text that was not understood. */
+      /** One for each statement of the text, or one for all of it where it is not taken apart. */
       readonly runs: readonly Run[]
-      readonly isOpaque: boolean
+      readonly form: QueryForm
       readonly onDone: readonly OnDone[]
     }
   | { readonly kind: 'parse'; readonly name: string; readonly prepared: Prepared | null }
@@ -41,6 +41,12 @@ export type Expected = { readonly refusal: Buffer | null } & (
     }
   | { readonly kind: 'describe' | 'sync' | 'copy-end' }
 )
+
+/**
+ * What a Query is answered by: results for each of its statements; results of who knows how many (a text
+ * that was not understood, or an empty one); or the single value of a FunctionCall.
+ */
+export type QueryForm = 'statements' | 'opaque' | 'function-call'
 
 /** What a statement changes in the session once the server says that it is done; null for most. */
 export type OnDone = (() => void) | null
@@ -162,6 +168,9 @@ export class Exchange {
       case BackendTag.ParameterDescription:
         this.#answered(frame.tag)
         return 'pass'
+      case BackendTag.FunctionCallResponse:
+        this.#functionReturned(frame)
+        return 'pass'
       case BackendTag.CopyInResponse:
         this.#beginCopyIn()
         return 'pass'
@@ -261,9 +270,9 @@ export class Exchange {
     this.#copyIn = 'no'
     if (head?.kind === 'query' && head.refusal === null) {
       const run = head.runs[this.#statement]
-      if (run !== undefined && !head.isOpaque) this.#finish(run, { outcome, tag })
+      if (run !== undefined && head.form === 'statements') this.#finish(run, { outcome, tag })
       head.onDone[this.#statement]?.()
-      if (head.isOpaque) return
+      if (head.form !== 'statements') return
       this.#statement += 1
       this.#currentRun = runOf(head, this.#statement)
       return
@@ -273,12 +282,22 @@ export class Exchange {
     onDone?.()
   }
 
+  #functionReturned(frame: Frame): void {
+    const head = this.#peek()
+    const run = this.#currentRun
+    if (head?.kind !== 'query' || head.form !== 'function-call' || run === null) {
+      throw outOfTurn(frame.tag, head)
+    }
+    run.rows += 1
+    run.bytes += frame.end - frame.start
+  }
+
   #ready(status: TransactionStatus): void {
     const head = this.#peek()
     if (head?.kind !== 'sync' && head?.kind !== 'query')
       throw outOfTurn(BackendTag.ReadyForQuery, head)
-    const isOpaque = head.kind === 'query' && head.isOpaque
-    this.#finishAll(head, { outcome: isOpaque ? 'ok' : 'not-run' })
+    const isWhole = head.kind === 'query' && head.form !== 'statements'
+    this.#finishAll(head, { outcome: isWhole ? 'ok' : 'not-run' })
     this.#copyIn = 'no'
     this.#status = status
     this.#cyclesDone += 1

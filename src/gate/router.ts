@@ -10,6 +10,7 @@ import {
 } from '../wire/index.ts'
 import type { Authorizer, Claim, Judgement } from './authorize.ts'
 import type { Exchange, OnDone } from './exchange.ts'
+import { largeObjectCall } from './large-objects.ts'
 import type { Names, Portal } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
@@ -115,7 +116,7 @@ export class Router {
         turn.add(frame.buf, frame.start, frame.end, null)
         return
       case 'FunctionCall':
-        return this.#functionCall(turn)
+        return this.#functionCall(message, frame, turn)
       default:
         throw new DbgateError('PROTOCOL', `unexpected ${message.type} message`)
     }
@@ -155,7 +156,7 @@ export class Router {
         kind: 'query',
         refusal: null,
         runs: claim.runs,
-        isOpaque: statements.length === 0,
+        form: statements.length === 0 ? 'opaque' : 'statements',
         onDone: statements.map(statement => this.#scope.foresee(statement)),
       },
       claim,
@@ -314,14 +315,42 @@ export class Router {
     turn.add(frame.buf, frame.start, frame.end, { ...CLOSE, name, retires })
   }
 
-  #functionCall(turn: Turn): undefined {
-    const judgement = this.#opaque('FunctionCall')
+  /**
+   * The function call protocol has no text to judge. libpq's large object functions (psql's \lo_import,
+   * pg_dump) need it, so those few are judged and recorded as the SELECT they amount to.
+   */
+  #functionCall(
+    message: Message<'FunctionCall'>,
+    frame: Frame,
+    turn: Turn,
+  ): undefined | Promise<void> {
+    const text = largeObjectCall(message.functionOid, message.parameters.length)
+    if (text !== undefined) {
+      return this.#judged(Buffer.from(text), frame, (judgement, copy) =>
+        this.#call(judgement, message, copy, turn),
+      )
+    }
+    const judgement = this.#opaque(`FunctionCall of function ${message.functionOid}`)
     const error = new DbgateError(
       'UNSUPPORTED',
-      'dbgate: the function call protocol is not carried. Not run. Next: call the function with SELECT.',
+      'dbgate: the function call protocol is carried for large objects only. Not run. Next: call the function with SELECT.',
     )
     this.#authorizer.deny(judgement, { outcome: 'deny', rule: 'function-call', error }, 'simple')
     this.#refuseQuery(error, undefined, turn)
+    return
+  }
+
+  #call(judgement: Judgement, message: Message<'FunctionCall'>, frame: Frame, turn: Turn): void {
+    const claim = this.#claimOr(judgement, judgement.verdict, 'simple', () =>
+      this.#authorizer.claimBound(judgement, message.parameters),
+    )
+    if (claim instanceof DbgateError) {
+      this.#refuseQuery(claim, undefined, turn)
+      return
+    }
+    for (const run of claim.runs) run.isExecuted = true
+    const expected = { kind: 'query', refusal: null, form: 'function-call', onDone: [] } as const
+    turn.add(frame.buf, frame.start, frame.end, { ...expected, runs: claim.runs }, claim)
   }
 
   /** The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. */
@@ -354,7 +383,7 @@ export class Router {
 
   #refuseQuery(error: DbgateError, analysis: Analysis | undefined, turn: Turn): void {
     const refusal = refusalOf(error, positionOf(error, analysis))
-    turn.addOwn(FAILING_QUERY, { kind: 'query', refusal, runs: [], isOpaque: false, onDone: [] })
+    turn.addOwn(FAILING_QUERY, { kind: 'query', refusal, runs: [], form: 'opaque', onDone: [] })
   }
 
   #refuse(

@@ -32,7 +32,12 @@ export type FrontendMessage =
     }
   | { readonly type: 'Execute'; readonly portal: string; readonly maxRows: number }
   | { readonly type: 'Sync' | 'Flush' | 'CopyDone' | 'Terminate' | 'CopyData' }
-  | { readonly type: 'CopyFail' | 'FunctionCall' | 'PasswordMessage' }
+  | { readonly type: 'CopyFail' | 'PasswordMessage' }
+  | {
+      readonly type: 'FunctionCall'
+      readonly functionOid: number
+      readonly parameters: readonly Parameter[]
+    }
 
 /** One bound value: null for SQL NULL. `binary` is its format code. Ownership: a view into the message. */
 export type Parameter = { readonly bytes: Buffer | null; readonly binary: boolean }
@@ -74,7 +79,7 @@ export function decodeFrontend(frame: Frame): FrontendMessage {
     case FrontendTag.CopyFail:
       return { type: 'CopyFail' }
     case FrontendTag.FunctionCall:
-      return { type: 'FunctionCall' }
+      return decodeFunctionCall(frame)
     case FrontendTag.PasswordMessage:
       return { type: 'PasswordMessage' }
     default:
@@ -107,22 +112,36 @@ function decodeBind(frame: Frame): FrontendMessage {
   const body = bodyOf(frame, 'Bind')
   const portal = decodeName(body, 'portal')
   const statement = decodeName(body, 'prepared statement')
+  const parameters = decodeParameters(body, 'bind')
+  const resultFormats = Array.from({ length: body.count(2) }, () => body.int16())
+  body.finish()
+  return { type: 'Bind', portal, statement, parameters, resultFormats }
+}
+
+function decodeFunctionCall(frame: Frame): FrontendMessage {
+  const body = bodyOf(frame, 'FunctionCall')
+  const functionOid = body.uint32()
+  const parameters = decodeParameters(body, 'function call')
+  body.int16()
+  body.finish()
+  return { type: 'FunctionCall', functionOid, parameters }
+}
+
+/** Format codes (none, one for all, or one each), then the values. */
+function decodeParameters(body: BodyReader, message: string): readonly Parameter[] {
   const formats = Array.from({ length: body.count(2) }, () => body.int16())
   const count = body.count(4)
   if (formats.length > 1 && formats.length !== count) {
     throw new DbgateError(
       'PROTOCOL',
-      `bind message has ${formats.length} parameter formats but ${count} parameters`,
+      `${message} message has ${formats.length} parameter formats but ${count} parameters`,
     )
   }
-  const parameters = Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count }, (_, index) => {
     const length = body.int32()
     const format = formats.length === 1 ? formats[0] : (formats[index] ?? 0)
     return { bytes: length === -1 ? null : body.bytes(length), binary: format === 1 }
   })
-  const resultFormats = Array.from({ length: body.count(2) }, () => body.int16())
-  body.finish()
-  return { type: 'Bind', portal, statement, parameters, resultFormats }
 }
 
 function decodeNamed(type: 'Describe' | 'Close', frame: Frame): FrontendMessage {
