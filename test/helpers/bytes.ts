@@ -25,12 +25,12 @@ export function message(tag: string, body: string | Buffer): Buffer {
   return Buffer.concat([header, bytes])
 }
 
-/** One message as a frame with other bytes on both sides, which no decoder may look at. */
+/** One message as a frame with other bytes on both sides, which no decoder may look at, in memory of its own. */
 export function frameOf(bytes: Buffer, surroundings = 0): Frame {
-  const around = Buffer.alloc(9, surroundings)
-  const buf = Buffer.concat([around, bytes, around])
-  const start = around.length
-  return { tag: bytes[0] ?? 0, buf, start, end: start + bytes.length, part: 'whole' }
+  const around = 9
+  const buf = Buffer.alloc(bytes.length + 2 * around, surroundings)
+  bytes.copy(buf, around)
+  return { tag: bytes[0] ?? 0, buf, start: around, end: around + bytes.length, part: 'whole' }
 }
 
 /** What a reader handed out, copied. */

@@ -194,11 +194,15 @@ describe('wire/backend', () => {
     )
   })
 
-  it('keeps a cancel key when the read buffer is used again', () => {
-    const frame = frameOf(hex('4b 0000000c 00000102 deadbeef'))
-    const { secret } = decodeBackendKeyData(frame)
-    frame.buf.fill(0)
+  it('keeps a cancel key and a salt when the read buffer is used again', () => {
+    const keyData = frameOf(hex('4b 0000000c 00000102 deadbeef'))
+    const { secret } = decodeBackendKeyData(keyData)
+    keyData.buf.fill(0)
     assert.deepEqual(secret, hex('deadbeef'))
+    const md5 = frameOf(hex('52 0000000c 00000005 01020304'))
+    const request = decodeAuthentication(md5)
+    md5.buf.fill(0)
+    assert.deepEqual(request, { type: 'MD5Password', salt: hex('01020304') })
   })
 
   it('decodes every authentication request', () => {

@@ -300,6 +300,7 @@ describe('wire/scram', () => {
       ['\u2168\u{1f512}', 'IX\u{1f512}'], // unassigned in Unicode 3.2
       ['\u2168\u00e9\u0007', 'IX\u00e9\u0007'], // control character
       ['\u2168\u0627', 'IX\u0627'], // left-to-right beside right-to-left
+      ['\u0627\u2168\u0627', '\u0627IX\u0627'],
       ['\u0627\u2460', '\u06271'], // right-to-left that does not end so
       ['\u00ad', ''], // nothing would be left
       ['User', 'USER'],
