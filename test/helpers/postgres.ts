@@ -36,6 +36,10 @@ const SETTINGS = {
   'pg_stat_statements.max': '10000',
 }
 
+/** `raw` is a superuser who needs no password, for clients that speak the protocol by hand. */
+const RAW_HBA = ['host all raw 127.0.0.1/32 trust']
+const RAW_SETUP = [{ database: 'postgres', sql: 'create role raw superuser login;' }]
+
 const started = new Map<string, Promise<Upstream>>()
 
 // A hook of the root suite. Without mocha (the bench), or when it is killed, they end with the process.
@@ -56,7 +60,14 @@ async function start(major: number, options: Partial<PostgresOptions> = {}): Pro
   const binaries = major === 18 ? await npmBinaries() : await systemBinaries(process.env, major)
   if (binaries === undefined) throw new Error(`PostgreSQL ${major} is not installed here`)
   const password = randomBytes(12).toString('hex')
-  const running = await startPostgres({ binaries, password, settings: SETTINGS, ...options })
+  const running = await startPostgres({
+    binaries,
+    password,
+    settings: SETTINGS,
+    hba: RAW_HBA,
+    setup: RAW_SETUP,
+    ...options,
+  })
   return { major, host: running.host, port: running.port, password, running }
 }
 

@@ -50,5 +50,3 @@ select 6
 \timing off
 \c
 select current_database() = :'DBNAME' as same;
--- Without a terminal psql gives up when this fails.
-\c nodatabase_at_all
