@@ -56,7 +56,6 @@ export {
   ScramClient,
   ScramServer,
   type ScramVerifier,
-  tlsServerEndPoint,
 } from './scram.ts'
 export {
   encodeCancelRequest,

@@ -1,10 +1,4 @@
-import {
-  createHash,
-  createHmac,
-  pbkdf2Sync,
-  timingSafeEqual,
-  type X509Certificate,
-} from 'node:crypto'
+import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 import { DbgateError } from '../errors.ts'
 import { saslPrep } from './saslprep.ts'
 
@@ -48,20 +42,6 @@ const SERVER_FIRST = /^r=(?<nonce>[!-+\--~]+),s=(?<salt>[A-Za-z0-9+/]+=*),i=(?<c
 const CLIENT_FINAL =
   /^(?<withoutProof>c=(?<channel>[^,]*),r=(?<nonce>[^,]+)(,[a-ln-oq-zA-Z]=[^,]+)*),p=(?<proof>[A-Za-z0-9+/]{43}=)$/
 const SERVER_FINAL = /^v=(?<signature>[A-Za-z0-9+/]{43}=)$/
-
-/**
- * The hash of a server's certificate that tls-server-end-point wants, or undefined for a certificate whose
- * signature algorithm names no single hash (Ed25519, RSA-PSS): then the binding has to be 'n'.
- *
- * Source: RFC 5929 section 4.1: the hash of the signature, but SHA-256 in place of MD5 and SHA-1.
- */
-export function tlsServerEndPoint(certificate: X509Certificate): Buffer | undefined {
-  const named = /(md5|sha1|sha224|sha256|sha384|sha512)/i.exec(certificate.signatureAlgorithm ?? '')
-  const hash = named?.[1]?.toLowerCase()
-  if (hash === undefined) return undefined
-  const strong = hash === 'md5' || hash === 'sha1' ? 'sha256' : hash
-  return createHash(strong).update(certificate.raw).digest()
-}
 
 /** The client's side of one exchange: `first` → server-first → `final` → server-final → `verify`. */
 export class ScramClient {

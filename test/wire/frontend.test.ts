@@ -195,6 +195,39 @@ describe('wire/frontend', () => {
     refuses(message('E', '00 00000000 00'), 'malformed Execute message: 1 trailing bytes')
   })
 
+  it('decodes FunctionCall', () => {
+    assert.deepEqual(
+      decode(message('F', '000003b4 0001 0001 0002 00000004 0000002a ffffffff 0001')),
+      {
+        type: 'FunctionCall',
+        functionOid: 948,
+        parameters: [
+          { bytes: hex('0000002a'), binary: true },
+          { bytes: null, binary: true },
+        ],
+      },
+    )
+    assert.deepEqual(decode(message('F', 'ffffffff 0000 0000 0000')), {
+      type: 'FunctionCall',
+      functionOid: 4294967295,
+      parameters: [],
+    })
+    const malformed = 'malformed FunctionCall message: '
+    for (const [body, what] of [
+      ['', 'insufficient data left in message'],
+      ['000003b4 0000 0000', 'insufficient data left in message'],
+      ['000003b4 0000 ffff 0000', 'count 65535 exceeds the message'],
+      ['000003b4 0000 0001 7fffffff 0000', 'insufficient data left in message'],
+      ['000003b4 0000 0000 0000 00', '1 trailing bytes'],
+    ] as const) {
+      refuses(message('F', body), malformed + what)
+    }
+    refuses(
+      message('F', '000003b4 0002 0000 0000 0001 ffffffff 0000'),
+      'function call message has 2 parameter formats but 1 parameters',
+    )
+  })
+
   it('decodes what has no body, and refuses one', () => {
     for (const [tag, type] of [
       ['S', 'Sync'],
@@ -211,7 +244,6 @@ describe('wire/frontend', () => {
       ['X', 'Terminate'],
       ['d', 'CopyData'],
       ['f', 'CopyFail'],
-      ['F', 'FunctionCall'],
       ['p', 'PasswordMessage'],
     ] as const) {
       assert.deepEqual(decode(message(tag, '')), { type })
