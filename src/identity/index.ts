@@ -8,6 +8,27 @@
  * Source: OpenID Connect Core 1.0, RFC 7519, RFC 8725, RFC 8252, RFC 8628, RFC 7009.
  */
 
-export type { Principal, TrustedIssuer } from './principal.ts'
+export { type BrowserLoginOptions, loginInBrowser } from './browser.ts'
+export { type DeviceCode, type DeviceLoginOptions, loginWithDevice } from './device.ts'
+export {
+  type ChosenKeychain,
+  chooseKeychain,
+  type Keychain,
+  type KeychainKind,
+  openKeychain,
+} from './keychain.ts'
+export type { LoginClient, LoginOptions } from './login-client.ts'
+export { openInBrowser } from './open-browser.ts'
+export { isOverage, type Principal, type TrustedIssuer } from './principal.ts'
+export {
+  openProfiles,
+  type Profile,
+  type Profiles,
+  profileName,
+  type UserDirs,
+  userDirs,
+} from './profiles.ts'
 export { type RefusalReason, TokenRefused } from './refused.ts'
+export { openSignIn, type SignIn, type SignInOptions } from './sign-in.ts'
+export { decodeClaims, loginWithToken, type TokenSet } from './tokens.ts'
 export { createVerifier, type IssuerHealth, type Verifier } from './verify.ts'
