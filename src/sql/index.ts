@@ -1,0 +1,35 @@
+/**
+ * What a statement does, from PostgreSQL's own parser.
+ *
+ * Text is parsed by libpg_query (PostgreSQL 18's grammar) and the raw tree is walked in full: every node must be one the walker
+ * knows. No text is ever matched. The invariant: what is not understood needs 'admin', and no wrapping of a statement (WITH,
+ * sub-select, EXPLAIN ANALYZE, PREPARE, a cursor) makes it need less.
+ *
+ * Without a catalog a function that PostgreSQL does not bring may write, so that calling it needs 'write'.
+ */
+export { type Analyser, type AnalyserOptions, createAnalyser } from './analyser.ts'
+export {
+  anticipate,
+  EMPTY_SCOPE,
+  type Scope,
+  settle,
+  withCursor,
+  withoutCursors,
+  withoutPrepared,
+  withPrepared,
+} from './scope.ts'
+export {
+  type Access,
+  type Analysis,
+  type Hazard,
+  NEEDS,
+  type Need,
+  type Relation,
+  type ScopeStep,
+  type Setting,
+  type Statement,
+  type StatementClass,
+  type SyntaxProblem,
+  type TransactionStep,
+} from './statement.ts'
+export type { WhereStrength } from './where.ts'

@@ -1,0 +1,333 @@
+import type {
+  AlterTableStmt,
+  CreateFunctionStmt,
+  DefElem,
+  DropStmt,
+  GrantStmt,
+  Node,
+} from 'libpg-query'
+import type { Hazard, Need } from './statement.ts'
+import { noteKind } from './visit-query.ts'
+import { noteStoredSetting } from './visit-session.ts'
+import type { Visitors, Walk } from './walk.ts'
+
+type Definition = readonly [kind: string, object: string, need: Need, hazard?: Hazard]
+
+/**
+ * Definitions whose kind and needs follow from the node alone. Their relations count as `schema`, and the expressions and
+ * queries in them are walked like any other.
+ */
+const DEFINITIONS = {
+  AlterCollationStmt: ['ALTER', 'COLLATION', 'ddl'],
+  AlterDatabaseRefreshCollStmt: ['ALTER', 'DATABASE', 'admin', 'server'],
+  AlterDatabaseStmt: ['ALTER', 'DATABASE', 'admin', 'server'],
+  AlterDefaultPrivilegesStmt: ['ALTER', 'DEFAULT_PRIVILEGES', 'admin', 'roles'],
+  AlterDomainStmt: ['ALTER', 'DOMAIN', 'ddl'],
+  AlterEnumStmt: ['ALTER', 'TYPE', 'ddl'],
+  AlterEventTrigStmt: ['ALTER', 'EVENT_TRIGGER', 'admin', 'server'],
+  AlterExtensionContentsStmt: ['ALTER', 'EXTENSION', 'admin', 'extension'],
+  AlterExtensionStmt: ['ALTER', 'EXTENSION', 'admin', 'extension'],
+  AlterFdwStmt: ['ALTER', 'FDW', 'admin', 'network'],
+  AlterForeignServerStmt: ['ALTER', 'FOREIGN_SERVER', 'admin', 'network'],
+  AlterObjectDependsStmt: ['ALTER', 'DEPENDENCY', 'ddl'],
+  AlterOpFamilyStmt: ['ALTER', 'OPFAMILY', 'admin'],
+  AlterOperatorStmt: ['ALTER', 'OPERATOR', 'ddl'],
+  AlterPolicyStmt: ['ALTER', 'POLICY', 'ddl'],
+  AlterPublicationStmt: ['ALTER', 'PUBLICATION', 'admin', 'replication'],
+  AlterSeqStmt: ['ALTER', 'SEQUENCE', 'ddl'],
+  AlterStatsStmt: ['ALTER', 'STATISTICS', 'ddl'],
+  AlterSubscriptionStmt: ['ALTER', 'SUBSCRIPTION', 'admin', 'replication'],
+  AlterTSConfigurationStmt: ['ALTER', 'TSCONFIGURATION', 'ddl'],
+  AlterTSDictionaryStmt: ['ALTER', 'TSDICTIONARY', 'ddl'],
+  AlterTableMoveAllStmt: ['ALTER', 'TABLESPACE', 'admin', 'server'],
+  AlterTableSpaceOptionsStmt: ['ALTER', 'TABLESPACE', 'admin', 'server'],
+  AlterTypeStmt: ['ALTER', 'TYPE', 'ddl'],
+  AlterUserMappingStmt: ['ALTER', 'USER_MAPPING', 'admin', 'network'],
+  CompositeTypeStmt: ['CREATE', 'TYPE', 'ddl'],
+  CreateAmStmt: ['CREATE', 'ACCESS_METHOD', 'admin', 'server'],
+  CreateDomainStmt: ['CREATE', 'DOMAIN', 'ddl'],
+  CreateEnumStmt: ['CREATE', 'TYPE', 'ddl'],
+  CreateEventTrigStmt: ['CREATE', 'EVENT_TRIGGER', 'admin', 'server'],
+  CreateExtensionStmt: ['CREATE', 'EXTENSION', 'admin', 'extension'],
+  CreateFdwStmt: ['CREATE', 'FDW', 'admin', 'network'],
+  CreateForeignServerStmt: ['CREATE', 'FOREIGN_SERVER', 'admin', 'network'],
+  CreateForeignTableStmt: ['CREATE', 'FOREIGN_TABLE', 'admin', 'network'],
+  CreateOpClassStmt: ['CREATE', 'OPCLASS', 'admin'],
+  CreateOpFamilyStmt: ['CREATE', 'OPFAMILY', 'admin'],
+  CreatePLangStmt: ['CREATE', 'LANGUAGE', 'admin', 'server'],
+  CreatePolicyStmt: ['CREATE', 'POLICY', 'ddl'],
+  CreatePublicationStmt: ['CREATE', 'PUBLICATION', 'admin', 'replication'],
+  CreateRangeStmt: ['CREATE', 'TYPE', 'ddl'],
+  CreateSchemaStmt: ['CREATE', 'SCHEMA', 'ddl'],
+  CreateSeqStmt: ['CREATE', 'SEQUENCE', 'ddl'],
+  CreateStatsStmt: ['CREATE', 'STATISTICS', 'ddl'],
+  CreateStmt: ['CREATE', 'TABLE', 'ddl'],
+  CreateSubscriptionStmt: ['CREATE', 'SUBSCRIPTION', 'admin', 'replication'],
+  CreateTableSpaceStmt: ['CREATE', 'TABLESPACE', 'admin', 'server'],
+  CreateTransformStmt: ['CREATE', 'TRANSFORM', 'admin', 'server'],
+  CreateUserMappingStmt: ['CREATE', 'USER_MAPPING', 'admin', 'network'],
+  CreatedbStmt: ['CREATE', 'DATABASE', 'admin', 'server'],
+  CreateRoleStmt: ['CREATE', 'ROLE', 'admin', 'roles'],
+  AlterRoleStmt: ['ALTER', 'ROLE', 'admin', 'roles'],
+  DropRoleStmt: ['DROP', 'ROLE', 'admin', 'roles'],
+  DropOwnedStmt: ['DROP', 'OWNED', 'admin'],
+  DropSubscriptionStmt: ['DROP', 'SUBSCRIPTION', 'admin', 'replication'],
+  DropTableSpaceStmt: ['DROP', 'TABLESPACE', 'admin', 'server'],
+  DropUserMappingStmt: ['DROP', 'USER_MAPPING', 'admin', 'network'],
+  DropdbStmt: ['DROP', 'DATABASE', 'admin'],
+  GrantRoleStmt: ['GRANT', 'ROLE', 'admin', 'roles'],
+  ImportForeignSchemaStmt: ['CREATE', 'FOREIGN_TABLE', 'admin', 'network'],
+  IndexStmt: ['CREATE', 'INDEX', 'ddl'],
+  ReassignOwnedStmt: ['ALTER', 'OWNER', 'admin', 'roles'],
+  ViewStmt: ['CREATE', 'VIEW', 'ddl'],
+} as const satisfies Record<string, Definition>
+
+/** Object types that reach beyond the database's own tables and code. */
+const OUTSIDE: Readonly<Record<string, Hazard>> = {
+  ACCESS_METHOD: 'server',
+  DATABASE: 'server',
+  EVENT_TRIGGER: 'server',
+  EXTENSION: 'extension',
+  FDW: 'network',
+  FOREIGN_SERVER: 'network',
+  LANGUAGE: 'server',
+  PARAMETER_ACL: 'server',
+  PUBLICATION: 'replication',
+  ROLE: 'roles',
+  SUBSCRIPTION: 'replication',
+  TABLESPACE: 'server',
+  TRANSFORM: 'server',
+  USER_MAPPING: 'network',
+}
+
+function define(walk: Walk, type: string, node: object, definition: Definition): void {
+  const [kind, object, need, hazard] = definition
+  noteKind(walk, kind)
+  walk.facts.objects.add(object)
+  walk.facts.need(walk.isExplained ? 'read' : need, hazard)
+  walk.using('schema', () => walk.children(type, node))
+}
+
+/** Notes what changing an object of a type takes. */
+function needFor(walk: Walk, type: string | undefined): string {
+  const object = type?.replace('OBJECT_', '') ?? ''
+  const hazard = Object.hasOwn(OUTSIDE, object) ? OUTSIDE[object] : undefined
+  walk.facts.objects.add(object)
+  walk.facts.need(hazard === undefined ? 'ddl' : 'admin', hazard)
+  return object
+}
+
+const RELATION_OBJECTS = new Set(['TABLE', 'VIEW', 'MATVIEW', 'INDEX', 'SEQUENCE', 'FOREIGN_TABLE'])
+
+/** Objects named by their relation and one more name: the relation is what comes before the last. */
+const WITHIN_RELATION = new Set(['TRIGGER', 'RULE', 'POLICY', 'COLUMN', 'TABCONSTRAINT'])
+
+/** Notes the relation that a list of names in DROP, COMMENT and the like stands for. */
+function noteNamed(walk: Walk, object: string, node: Node): void {
+  if (!('List' in node)) {
+    walk.using('schema', () => walk.node(node))
+    return
+  }
+  const names = (node.List.items ?? []).map(item =>
+    'String' in item ? (item.String.sval ?? '') : undefined,
+  )
+  const path = WITHIN_RELATION.has(object) ? names.slice(0, -1) : names
+  if (!RELATION_OBJECTS.has(object) && !WITHIN_RELATION.has(object)) return
+  const name = path.at(-1)
+  if (name === undefined) walk.facts.refuse(`a nameless ${object}`)
+  else walk.facts.relation(path.at(-2), name, 'schema')
+}
+
+function visitDrop(drop: DropStmt, walk: Walk): void {
+  noteKind(walk, 'DROP')
+  const object = needFor(walk, drop.removeType)
+  for (const node of drop.objects ?? []) noteNamed(walk, object, node)
+}
+
+function visitGrant(grant: GrantStmt, walk: Walk): void {
+  noteKind(walk, grant.is_grant === true ? 'GRANT' : 'REVOKE')
+  walk.facts.objects.add(grant.objtype?.replace('OBJECT_', '') ?? '')
+  walk.facts.need('admin', 'roles')
+  walk.using('schema', () => walk.children('GrantStmt', grant))
+}
+
+function visitAlterTable(alter: AlterTableStmt, walk: Walk): void {
+  noteKind(walk, 'ALTER')
+  needFor(walk, alter.objtype)
+  for (const command of alter.cmds ?? []) {
+    // Whoever owns a table holds every right on it.
+    if ('AlterTableCmd' in command && command.AlterTableCmd.subtype === 'AT_ChangeOwner') {
+      walk.facts.need('admin', 'roles')
+    }
+  }
+  walk.using('schema', () => walk.children('AlterTableStmt', alter))
+}
+
+/** The options of CREATE and ALTER FUNCTION by name; `as` and `set` can appear more than once. */
+function optionsOf(options: readonly Node[] | undefined): DefElem[] {
+  return (options ?? []).flatMap(option => ('DefElem' in option ? [option.DefElem] : []))
+}
+
+function visitOptions(options: readonly Node[] | undefined, walk: Walk): void {
+  for (const { defname, arg } of optionsOf(options)) {
+    if (defname === 'set' && arg !== undefined && 'VariableSetStmt' in arg) {
+      noteStoredSetting(arg.VariableSetStmt, walk)
+    } else if (arg !== undefined) walk.node(arg)
+  }
+}
+
+/** A body is judged as if it ran now: whoever may create it may call it. */
+function visitCreateFunction(create: CreateFunctionStmt, walk: Walk): void {
+  noteKind(walk, 'CREATE')
+  walk.facts.objects.add(create.is_procedure === true ? 'PROCEDURE' : 'FUNCTION')
+  walk.facts.need('ddl')
+  walk.children('CreateFunctionStmt', create, ['options', 'sql_body'])
+  visitOptions(create.options, walk)
+  walk.apart(() => {
+    walk.using('read', () => {
+      if (create.sql_body !== undefined) walk.node(create.sql_body)
+      else visitBody(create, walk)
+    })
+  })
+}
+
+function visitBody(create: CreateFunctionStmt, walk: Walk): void {
+  const options = optionsOf(create.options)
+  const language = textOf(options.find(option => option.defname === 'language')?.arg)
+  const body = textOf(options.find(option => option.defname === 'as')?.arg)
+  const statements =
+    language === 'sql' && body !== undefined ? walk.around.parseBody(body) : undefined
+  if (statements === undefined) walk.facts.need('admin', 'code')
+  else walk.nodes(statements)
+}
+
+/** The one text of an option, written as a string or as a list of one. */
+function textOf(node: Node | undefined): string | undefined {
+  if (node === undefined) return undefined
+  if ('String' in node) return node.String.sval?.toLowerCase() === undefined ? '' : node.String.sval
+  if ('List' in node && node.List.items?.length === 1) return textOf(node.List.items[0])
+  return undefined
+}
+
+const defined: Visitors = Object.fromEntries(
+  Object.entries(DEFINITIONS).map(([type, definition]) => [
+    type,
+    (node: object, walk: Walk) => define(walk, type, node, definition),
+  ]),
+)
+
+/** Statements that create, change and drop objects, and who may do what. */
+export const DEFINITION_VISITORS: Visitors = {
+  ...defined,
+  DropStmt: visitDrop,
+  GrantStmt: visitGrant,
+  AlterTableStmt: visitAlterTable,
+  CreateFunctionStmt: visitCreateFunction,
+
+  AlterFunctionStmt(alter, walk) {
+    noteKind(walk, 'ALTER')
+    walk.facts.objects.add('FUNCTION')
+    walk.facts.need('ddl')
+    walk.children('AlterFunctionStmt', alter, ['actions'])
+    visitOptions(alter.actions, walk)
+  },
+
+  CreateTableAsStmt(create, walk) {
+    noteKind(walk, 'CREATE')
+    walk.facts.objects.add(create.objtype?.replace('OBJECT_', '') ?? 'TABLE')
+    walk.facts.need(walk.isExplained ? 'read' : 'ddl')
+    walk.using('schema', () => walk.children('CreateTableAsStmt', create))
+  },
+
+  CreateTrigStmt(create, walk) {
+    noteKind(walk, 'CREATE')
+    walk.facts.objects.add('TRIGGER')
+    walk.facts.need('ddl')
+    walk.mention(create.funcname)
+    walk.using('schema', () => walk.children('CreateTrigStmt', create, ['funcname']))
+  },
+
+  RuleStmt(rule, walk) {
+    noteKind(walk, 'CREATE')
+    walk.facts.objects.add('RULE')
+    walk.facts.need('ddl')
+    walk.using('schema', () => walk.children('RuleStmt', rule))
+  },
+
+  DefineStmt(define, walk) {
+    noteKind(walk, 'CREATE')
+    needFor(walk, define.kind)
+    // An operator or aggregate runs the functions it is made of, under another name.
+    for (const { arg } of optionsOf(define.definition)) {
+      if (arg !== undefined && 'TypeName' in arg) walk.mention(arg.TypeName.names)
+      else if (arg !== undefined && 'List' in arg) walk.mention(arg.List.items)
+    }
+    walk.using('schema', () => walk.children('DefineStmt', define, ['defnames']))
+  },
+
+  RenameStmt(rename, walk) {
+    noteKind(walk, 'ALTER')
+    needFor(walk, rename.renameType)
+    walk.using('schema', () => walk.children('RenameStmt', rename))
+  },
+
+  AlterOwnerStmt(alter, walk) {
+    noteKind(walk, 'ALTER')
+    needFor(walk, alter.objectType)
+    walk.facts.need('admin', 'roles')
+    walk.using('schema', () => walk.children('AlterOwnerStmt', alter))
+  },
+
+  AlterObjectSchemaStmt(alter, walk) {
+    noteKind(walk, 'ALTER')
+    needFor(walk, alter.objectType)
+    walk.using('schema', () => walk.children('AlterObjectSchemaStmt', alter))
+  },
+
+  CommentStmt(comment, walk) {
+    noteKind(walk, 'COMMENT')
+    walk.facts.need('ddl')
+    const object = comment.objtype?.replace('OBJECT_', '') ?? ''
+    walk.facts.objects.add(object)
+    if (comment.object !== undefined) noteNamed(walk, object, comment.object)
+  },
+
+  SecLabelStmt(label, walk) {
+    noteKind(walk, 'SECURITY_LABEL')
+    walk.facts.need('admin', 'roles')
+    const object = label.objtype?.replace('OBJECT_', '') ?? ''
+    walk.facts.objects.add(object)
+    if (label.object !== undefined) noteNamed(walk, object, label.object)
+  },
+
+  AlterRoleSetStmt(alter, walk) {
+    noteKind(walk, 'ALTER')
+    walk.facts.objects.add('ROLE')
+    walk.facts.need('admin', 'roles')
+    walk.children('AlterRoleSetStmt', alter, ['setstmt'])
+  },
+
+  AlterDatabaseSetStmt(_alter, walk) {
+    noteKind(walk, 'ALTER')
+    walk.facts.objects.add('DATABASE')
+    walk.facts.need('admin', 'settings')
+  },
+
+  CreateCastStmt(create, walk) {
+    walk.mention(create.func?.objname)
+    define(walk, 'CreateCastStmt', create, ['CREATE', 'CAST', 'ddl'])
+  },
+
+  CreateConversionStmt(create, walk) {
+    walk.mention(create.func_name)
+    define(walk, 'CreateConversionStmt', create, ['CREATE', 'CONVERSION', 'ddl'])
+  },
+
+  ReplicaIdentityStmt(identity, walk) {
+    walk.children('ReplicaIdentityStmt', identity)
+  },
+
+  ReturnStmt(result, walk) {
+    walk.children('ReturnStmt', result)
+  },
+}
