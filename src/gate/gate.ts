@@ -14,7 +14,7 @@ import {
   encodeTerminate,
   type StartupMessage,
 } from '../wire/index.ts'
-import { type Hello, readHello } from './hello.ts'
+import { readHello } from './hello.ts'
 import { Session } from './session.ts'
 import { planStartup, type StartupPlan } from './startup-plan.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
@@ -69,6 +69,8 @@ export type GateReport = {
   readonly user: string
   readonly error: DbgateError
 }
+
+type CancelRequest = { readonly pid: number; readonly secret: Buffer }
 
 type Live = {
   principal: Principal
@@ -131,12 +133,43 @@ export class Gate {
     try {
       const hello = await readHello(stream, SILENT_MS)
       if (hello === null) stream.destroy()
-      else if (hello.packet.type === 'CancelRequest')
-        await this.#cancel(stream, visitor, hello.packet)
-      else await this.#start(stream, visitor, hello.packet.startup, hello.rest)
+      else if (hello.packet.type === 'StartupMessage') {
+        await this.enter(stream, visitor, hello.packet.startup, hello.rest)
+      } else {
+        await this.cancel(hello.packet, visitor.principal)
+        stream.end()
+      }
     } catch (cause) {
       this.#turnAway(stream, visitor, cause)
     }
+  }
+
+  /** As `open`, for a connection whose StartupMessage has been read already; `rest` came behind it. */
+  async enter(
+    stream: Duplex,
+    visitor: Visitor,
+    startup: StartupMessage,
+    rest: Buffer,
+  ): Promise<void> {
+    try {
+      await this.#start(stream, visitor, startup, rest)
+    } catch (cause) {
+      this.#turnAway(stream, visitor, cause)
+    }
+  }
+
+  /**
+   * Cancels what the session with this key is doing; nothing happens for an unknown key, as in PostgreSQL.
+   * The key is the gate's own. Where the asking principal is known, it must be the session's.
+   *
+   * Throws: UNREACHABLE (08001).
+   */
+  async cancel(packet: CancelRequest, asking?: Principal): Promise<void> {
+    const live = this.#cancelKeys.get(cancelKeyOf(packet.pid, packet.secret))
+    if (live === undefined) return
+    if (asking !== undefined && !isSamePrincipal(live.principal, asking)) return
+    const { pid, secret } = live.upstream
+    await cancelUpstream(live.target, pid, secret, this.#options.limits.startupMs)
   }
 
   /**
@@ -343,25 +376,6 @@ export class Gate {
       })
     }
     if (this.#live.size === 0) this.#onEmpty?.()
-  }
-
-  /**
-   * Cancels what the session with this key is doing. The key is the gate's own, and only the session's
-   * principal may use it. There is no answer, as in PostgreSQL.
-   */
-  async #cancel(
-    stream: Duplex,
-    visitor: Visitor,
-    packet: Extract<Hello['packet'], { type: 'CancelRequest' }>,
-  ): Promise<void> {
-    try {
-      const live = this.#cancelKeys.get(cancelKeyOf(packet.pid, packet.secret))
-      if (live === undefined || !isSamePrincipal(live.principal, visitor.principal)) return
-      const { pid, secret } = live.upstream
-      await cancelUpstream(live.target, pid, secret, this.#options.limits.startupMs)
-    } finally {
-      stream.end()
-    }
   }
 
   #regrant(live: Live): void {

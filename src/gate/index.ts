@@ -23,4 +23,5 @@
  * Reading order: gate.ts (the door), session.ts (the relay), router.ts (each message), authorize.ts
  * (parse → evaluate → record → permit), exchange.ts (what each response answers), phase.ts (open to closed).
  */
+export { createDirectListener, type DirectOptions } from './direct.ts'
 export { Gate, type GateOptions, type GateReport, type LiveSession, type Visitor } from './gate.ts'

@@ -126,6 +126,19 @@ export class FrameReader {
     return this.#hand(tag, chunk, start, chunk.length, 'head')
   }
 
+  /** Takes out what has not been handed out yet, for another reader to go on with. Ownership: a copy. */
+  takeRest(): Buffer {
+    const rest = Buffer.concat([
+      this.#partial.subarray(0, this.#partialBytes),
+      this.#chunk.subarray(this.#at),
+    ])
+    this.#partialBytes = 0
+    this.#partialTotal = 0
+    this.#chunk = EMPTY
+    this.#at = 0
+    return rest
+  }
+
   #hand(tag: number, buf: Buffer, start: number, end: number, part: FramePart): Frame {
     const frame = this.#frame
     frame.tag = tag
