@@ -109,7 +109,6 @@ function exchange(
   return new Promise((resolve, reject) => {
     const outgoing = request(new URL(path, server.url), {
       method,
-      agent: false,
       createConnection: () => socket,
       signal: AbortSignal.timeout(timeoutMs),
       headers: {
