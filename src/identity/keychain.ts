@@ -79,9 +79,10 @@ async function openKeytar(): Promise<Keychain> {
   const kind = 'keytar'
   return {
     kind,
-    get: async account => (await guard(kind, keytar.getPassword(SERVICE, account))) ?? undefined,
-    set: (account, secret) => guard(kind, keytar.setPassword(SERVICE, account, secret)),
-    delete: account => guard(kind, keytar.deletePassword(SERVICE, account)),
+    get: async account =>
+      (await guard(kind, () => keytar.getPassword(SERVICE, account))) ?? undefined,
+    set: (account, secret) => guard(kind, () => keytar.setPassword(SERVICE, account, secret)),
+    delete: account => guard(kind, () => keytar.deletePassword(SERVICE, account)),
   }
 }
 
@@ -93,15 +94,16 @@ async function openKeyring(): Promise<Keychain> {
     new AsyncEntry(SERVICE, account, { linux: { store: 'secret-service' } })
   return {
     kind,
-    get: async account => (await guard(kind, entry(account).getPassword())) ?? undefined,
-    set: (account, secret) => guard(kind, entry(account).setPassword(secret)),
-    delete: account => guard(kind, entry(account).deletePassword()),
+    get: async account => (await guard(kind, () => entry(account).getPassword())) ?? undefined,
+    set: (account, secret) => guard(kind, () => entry(account).setPassword(secret)),
+    delete: account => guard(kind, () => entry(account).deletePassword()),
   }
 }
 
-async function guard<T>(kind: KeychainKind, work: Promise<T>): Promise<T> {
+/** Either library may throw at once or later. */
+async function guard<T>(kind: KeychainKind, work: () => Promise<T>): Promise<T> {
   try {
-    return await work
+    return await work()
   } catch (error) {
     throw unusable(kind, error)
   }
