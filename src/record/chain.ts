@@ -193,6 +193,10 @@ function judge(state: ChainState, lines: LineReader, line: Line): void {
     state.suspect = undefined
     return
   }
+  if (line.sha256 === last?.sha256) {
+    addBreak(state, 'inserted', `record ${line.n} stands twice`, line)
+    return
+  }
   if (state.hashBefore !== undefined && last !== undefined && continues(state.hashBefore)) {
     // Its maker gave the line before this one a fitting hash, but the rest does not go on from it.
     addBreak(state, 'inserted', `record ${last.n} was put in before this one`, last)
