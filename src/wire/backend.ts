@@ -39,7 +39,7 @@ export type ErrorFields = ReadonlyMap<string, string>
 /** Throws: PROTOCOL (08P01). */
 export function decodeRowDescription(frame: Frame): readonly FieldDescription[] {
   const body = bodyOf(frame, 'RowDescription')
-  const fields = Array.from({ length: body.count(19) }, () => ({
+  const fields = body.list(19, () => ({
     name: body.cstring(),
     tableOid: body.uint32(),
     columnNumber: body.int16(),

@@ -45,6 +45,7 @@ export type Parameter = { readonly bytes: Buffer | null; readonly binary: boolea
 const [STATEMENT, PORTAL] = [0x53, 0x50]
 /** NAMEDATALEN - 1, of which PostgreSQL's hash tables of statements and portals make their keys. */
 const MAX_NAME_BYTES = 63
+const ASCII = /^[\x01-\x7e]*$/
 
 /**
  * Decodes one whole frontend frame. Ownership: buffers in the result are views into the frame.
@@ -103,7 +104,7 @@ function decodeParse(frame: Frame): FrontendMessage {
   const body = bodyOf(frame, 'Parse')
   const name = decodeName(body, 'prepared statement')
   const text = body.cstringBytes()
-  const parameterTypes = Array.from({ length: body.count(4) }, () => body.uint32())
+  const parameterTypes = body.list(4, () => body.uint32())
   body.finish()
   return { type: 'Parse', name, text, parameterTypes }
 }
@@ -113,7 +114,7 @@ function decodeBind(frame: Frame): FrontendMessage {
   const portal = decodeName(body, 'portal')
   const statement = decodeName(body, 'prepared statement')
   const parameters = decodeParameters(body, 'bind')
-  const resultFormats = Array.from({ length: body.count(2) }, () => body.int16())
+  const resultFormats = body.list(2, () => body.int16())
   body.finish()
   return { type: 'Bind', portal, statement, parameters, resultFormats }
 }
@@ -129,7 +130,7 @@ function decodeFunctionCall(frame: Frame): FrontendMessage {
 
 /** Format codes (none, one for all, or one each), then the values. */
 function decodeParameters(body: BodyReader, message: string): readonly Parameter[] {
-  const formats = Array.from({ length: body.count(2) }, () => body.int16())
+  const formats = body.list(2, () => body.int16())
   const count = body.count(4)
   if (formats.length > 1 && formats.length !== count) {
     throw new DbgateError(
@@ -137,11 +138,13 @@ function decodeParameters(body: BodyReader, message: string): readonly Parameter
       `${message} message has ${formats.length} parameter formats but ${count} parameters`,
     )
   }
-  return Array.from({ length: count }, (_, index) => {
+  const parameters: Parameter[] = []
+  for (let index = 0; index < count; index++) {
     const length = body.int32()
     const format = formats.length === 1 ? formats[0] : (formats[index] ?? 0)
-    return { bytes: length === -1 ? null : body.bytes(length), binary: format === 1 }
-  })
+    parameters.push({ bytes: length === -1 ? null : body.bytes(length), binary: format === 1 })
+  }
+  return parameters
 }
 
 function decodeNamed(type: 'Describe' | 'Close', frame: Frame): FrontendMessage {
@@ -170,15 +173,15 @@ function decodeExecute(frame: Frame): FrontendMessage {
  */
 function decodeName(body: BodyReader, what: 'prepared statement' | 'portal'): string {
   const bytes = body.cstringBytes()
+  if (bytes.length === 0) return ''
   if (bytes.length > MAX_NAME_BYTES) {
     throw new DbgateError('UNSUPPORTED', `${what} name of ${bytes.length} bytes is too long`, {
       detail: `PostgreSQL tells names apart by their first ${MAX_NAME_BYTES} bytes.`,
     })
   }
-  for (const byte of bytes) {
-    if (byte > 0x7e) throw new DbgateError('UNSUPPORTED', `${what} name is not plain ASCII`)
-  }
-  return bytes.toString('latin1')
+  const name = bytes.toString('latin1')
+  if (!ASCII.test(name)) throw new DbgateError('UNSUPPORTED', `${what} name is not plain ASCII`)
+  return name
 }
 
 /** A simple Query of the gate's own. Throws: PROTOCOL (08P01) for a NUL. */

@@ -1,6 +1,8 @@
 import { DbgateError } from '../errors.ts'
 import { type Frame, HEADER_BYTES } from './frames.ts'
 
+const EMPTY = Buffer.alloc(0)
+
 /**
  * Reads fields of one message body: never past its end, and `finish` refuses what is left over, so that
  * two readers of the same bytes can't disagree on what they say.
@@ -47,6 +49,10 @@ export class BodyReader {
 
   /** The bytes of a NUL-terminated string, without the NUL. Ownership: a view into the message. */
   cstringBytes(): Buffer {
+    if (this.#at < this.#end && this.#buf[this.#at] === 0) {
+      this.#at += 1
+      return EMPTY
+    }
     const nul = this.#buf.indexOf(0, this.#at)
     // A NUL beyond the end belongs to another message.
     if (nul < 0 || nul >= this.#end) throw this.#violation('unterminated string')
@@ -72,6 +78,13 @@ export class BodyReader {
     if (count * itemBytes > this.remaining)
       throw this.#violation(`count ${count} exceeds the message`)
     return count
+  }
+
+  /** Items that follow a count of their own, each of at least `itemBytes`. */
+  list<Item>(itemBytes: number, read: () => Item): Item[] {
+    const items: Item[] = []
+    for (let left = this.count(itemBytes); left > 0; left--) items.push(read())
+    return items
   }
 
   finish(): void {

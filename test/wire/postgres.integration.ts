@@ -61,6 +61,11 @@ async function session(upstream: Upstream, security: 'plain' | 'tls', login: Log
   })
 }
 
+before('start the PostgreSQL servers of test/wire', async function () {
+  this.timeout(60_000) // three of them, made from nothing
+  await Promise.all([postgres15(), postgres18(), postgresTls()])
+})
+
 describe('wire against PostgreSQL: logging in', () => {
   const scram = { user: 'by_scram', password: AUTH_PASSWORD }
   const plus = (certificateHash: Buffer) =>
