@@ -126,8 +126,14 @@ export class FrameReader {
     return this.#hand(tag, chunk, start, chunk.length, 'head')
   }
 
-  /** Takes out what has not been handed out yet, for another reader to go on with. Ownership: a copy. */
+  /**
+   * Takes out what has not been handed out yet, for another reader to go on with. Ownership: a copy.
+   *
+   * Throws: INTERNAL (XX000) in the middle of a message in pieces, whose body another reader would take
+   * for the header of the next.
+   */
   takeRest(): Buffer {
+    if (this.#streamLeft > 0) throw new DbgateError('INTERNAL', 'rest of a message in pieces')
     const rest = Buffer.concat([
       this.#partial.subarray(0, this.#partialBytes),
       this.#chunk.subarray(this.#at),

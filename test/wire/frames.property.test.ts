@@ -78,8 +78,35 @@ describe(`FrameReader, any chunking (seed ${SEED})`, () => {
             reader.push(chunk)
             for (let left = takes[index % takes.length] ?? 0; left > 0; left--) {
               const frame = reader.next()
-              if (frame !== null) seen.push(Buffer.from(frame.buf.subarray(frame.start, frame.end)))
+              if (frame !== null) seen.push(copyFrame(frame))
             }
+          }
+          seen.push(...takeAll(reader).map(frame => frame.bytes))
+          assert.deepEqual(seen, messages)
+        },
+      ),
+      { seed: SEED, numRuns: 500 },
+    )
+  })
+
+  it('yields the same frames when another reader goes on in between', () => {
+    fc.assert(
+      fc.property(
+        chunked,
+        fc.array(fc.nat(3), { minLength: 40 }),
+        ({ messages, chunks }, takes) => {
+          let reader = backendReader()
+          const seen: Buffer[] = []
+          for (const [index, chunk] of chunks.entries()) {
+            reader.push(chunk)
+            for (let left = takes[index % takes.length] ?? 0; left > 0; left--) {
+              const frame = reader.next()
+              if (frame !== null) seen.push(copyFrame(frame))
+            }
+            const rest = reader.takeRest()
+            assert.ok(reader.isAtBoundary)
+            reader = backendReader()
+            reader.push(rest)
           }
           seen.push(...takeAll(reader).map(frame => frame.bytes))
           assert.deepEqual(seen, messages)

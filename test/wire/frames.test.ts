@@ -260,6 +260,14 @@ describe('FrameReader', () => {
     assert.equal(rest.length, 0)
   })
 
+  it('gives up no rest in the middle of a message in pieces', () => {
+    const reader = backend({ streamed: [CopyData] })
+    readAll(reader, [hex("64 0000000a 'abc'")])
+    assert.throws(() => reader.takeRest(), { code: 'INTERNAL' })
+    assert.equal(readAll(reader, [hex("'def'")])[0]?.part, 'tail')
+    assert.deepEqual(reader.takeRest(), hex(''))
+  })
+
   it('lets go of a chunk once it has been read to its end', async () => {
     setFlagsFromString('--expose-gc')
     const collectGarbage: () => void = runInNewContext('gc')

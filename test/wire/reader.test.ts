@@ -77,6 +77,21 @@ describe('BodyReader', () => {
     assert.equal(all.count(1), 65535)
   })
 
+  it('reads a list by its count', () => {
+    const body = bodyOf('0002 0001 ffff 0000')
+    assert.deepEqual(
+      body.list(2, () => body.int16()),
+      [1, -1],
+    )
+    assert.deepEqual(
+      body.list(2, () => body.int16()),
+      [],
+    )
+    body.finish()
+    const lie = bodyOf('0002 0001 ff')
+    assert.throws(() => lie.list(2, () => lie.int16()), malformed('count 2 exceeds the message'))
+  })
+
   it('refuses what is left over', () => {
     const body = bodyOf('0102')
     assert.throws(() => body.finish(), malformed('2 trailing bytes'))
