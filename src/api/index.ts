@@ -4,6 +4,8 @@
  *
  * Invariant: no token leaves the client before the server's certificate was found right.
  */
+
+export { Answering, type AnsweringOptions, type SessionView } from './answering.ts'
 export type {
   AuditEntry,
   Discovery,
@@ -12,7 +14,8 @@ export type {
   TargetAnswer,
   Whoami,
 } from './answers.ts'
-export { createCertificate, fingerprintOf, type OwnCertificate } from './certificate.ts'
+export { fingerprintOf } from './certificate.ts'
+export { ownCertificate, readCertificate, type TlsMaterial } from './certificate-file.ts'
 export {
   type ApiClient,
   type ApiClientOptions,
@@ -34,6 +37,7 @@ export {
   isUntrusted,
   parsePin,
   parseServerUrl,
+  peekFingerprint,
   type ServerAddress,
   serverName,
   type TlsSessions,

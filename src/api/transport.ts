@@ -24,6 +24,8 @@ export type ConnectOptions = {
 
 const DEFAULT_CONNECT_MS = 10_000
 const DEFAULT_PORT = 443
+/** A pin that no certificate has. */
+const NO_PIN = '0'.repeat(64)
 const PIN = /^(?:sha256:)?((?:[0-9a-f]{2}:?){32})$/i
 
 /**
@@ -144,6 +146,22 @@ function pinMismatch(socket: TLSSocket, pin: string | undefined): PinError | und
   // session was first made can resume it, and the session is kept under that pin.
   if (actual === undefined && socket.isSessionReused()) return undefined
   return actual === pin ? undefined : new PinError(actual ?? 'none')
+}
+
+/**
+ * The fingerprint of whatever certificate the server shows, verified by nobody: for a person to compare.
+ * Nothing is sent. Throws: UNREACHABLE.
+ */
+export async function peekFingerprint(address: ServerAddress): Promise<string> {
+  try {
+    const socket = await connectTls({ url: address.url, pin: NO_PIN })
+    socket.destroy()
+    return NO_PIN
+  } catch (error) {
+    const cause = error instanceof DbgateError ? error.cause : undefined
+    if (cause instanceof PinError) return cause.actual
+    throw error
+  }
 }
 
 /** SHA-256 of the peer's leaf certificate in lower-case hex. */

@@ -1,0 +1,410 @@
+import { unwatchFile, watchFile } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import type { Server } from 'node:https'
+import type { AddressInfo, Server as TcpServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import {
+  Answering,
+  type ApiBackend,
+  createApiServer,
+  fingerprintOf,
+  ownCertificate,
+  readCertificate,
+  type TlsMaterial,
+} from './api/index.ts'
+import {
+  type Address,
+  type Loaded,
+  loadServerConfig,
+  resolveCredential,
+  resolveSecret,
+  type ServerConfig,
+  type TargetConfig,
+} from './config/index.ts'
+import { asDbgateError, DbgateError, systemCode } from './errors.ts'
+import { createDirectListener, Gate } from './gate/index.ts'
+import { createVerifier, type Verifier } from './identity/index.ts'
+import { compilePolicy, type Policy } from './policy/index.ts'
+import { AuditLog, verifyLog } from './record/index.ts'
+import { type Analyser, createAnalyser } from './sql/index.ts'
+import { AuditIndex } from './store/index.ts'
+
+/**
+ * The server: everything that enforces, put together in one place. Reading order of a connection:
+ * api/server.ts (token, target) → gate/gate.ts (session) → gate/session.ts (statements).
+ */
+
+export type ServeEvent = {
+  readonly level: 'info' | 'warn' | 'error'
+  /** A stable name for machines, as in `target.unreachable`. */
+  readonly event: string
+  /** One line for people. */
+  readonly message: string
+  readonly fields?: Readonly<Record<string, string | number | boolean | undefined>>
+}
+
+export type ServeOptions = {
+  readonly configPath: string
+  readonly version: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Monotonic milliseconds. */
+  readonly clock: () => number
+  readonly randomBytes: (count: number) => Buffer
+  /** Never given tokens, passwords, parameters or rows. */
+  readonly log: (event: ServeEvent) => void
+}
+
+/** A server that is up. `pin` is the SHA-256 of its certificate in hex. */
+export type RunningServer = {
+  readonly url: string
+  readonly address: AddressInfo
+  readonly pin: string
+  /** True where the certificate is one of our own making, which clients must pin. */
+  readonly isSelfSigned: boolean
+  /** Reads the configuration again; what is wrong is logged and the old one stays. */
+  reload(): Promise<boolean>
+  /** Takes no new sessions, lets running ones finish for the configured time, and stops. */
+  close(reason?: string): Promise<void>
+}
+
+const SWEEP_MS = 1000
+const WATCH_MS = 1000
+const RELOAD_DELAY_MS = 200
+const MAX_STATEMENT_BYTES = 16 * 1024 * 1024
+
+/**
+ * Starts the server and returns once it takes connections.
+ *
+ * Throws: INVALID with every problem of the configuration; PORT when the address is taken; IN_USE when
+ * another server writes to the same state directory.
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const loaded = await loadServerConfig(options.configPath, options.env)
+  const { config } = loaded
+  for (const problem of loaded.warnings) {
+    options.log({ level: 'warn', event: 'config.warning', message: problem.message })
+  }
+  await mkdir(config.stateDir, { recursive: true, mode: 0o700 })
+  const tls =
+    config.tls === undefined
+      ? await ownCertificate(
+          config.stateDir,
+          new URL(config.url).hostname,
+          options.now(),
+          options.randomBytes,
+        )
+      : await readCertificate(config.tls)
+  const audit = await AuditLog.open(join(config.stateDir, 'audit'), {
+    now: options.now,
+    fsyncMs: config.recording.audit.fsync === 'each' ? 0 : config.recording.audit.fsync.everyMs,
+  })
+  audit.note({ type: 'server.start', version: options.version, pid: process.pid })
+  const analyser = createAnalyser({ maxBytes: MAX_STATEMENT_BYTES })
+  await analyser.ready()
+  const index = await AuditIndex.open({
+    logDir: join(config.stateDir, 'audit'),
+    file: join(config.stateDir, 'index.sqlite'),
+  })
+  const server = new RunningGate(options, loaded, { tls, audit, analyser, index })
+  await server.listen()
+  return server
+}
+
+type Parts = {
+  readonly tls: TlsMaterial
+  readonly audit: AuditLog
+  readonly analyser: Analyser
+  readonly index: AuditIndex
+}
+
+/** What a reload replaces as a whole. */
+type Ruling = {
+  readonly config: ServerConfig
+  readonly policy: Policy
+  readonly policyDigest: string
+  readonly verifier: Verifier
+}
+
+class RunningGate implements RunningServer {
+  readonly url: string
+  readonly pin: string
+  readonly isSelfSigned: boolean
+  readonly #options: ServeOptions
+  readonly #parts: Parts
+  readonly #gate: Gate
+  readonly #server: Server
+  readonly #direct: TcpServer | undefined
+  #ruling: Ruling
+  #watched: readonly string[] = []
+  #state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting'
+  #sweeper: NodeJS.Timeout | undefined
+  #reloadTimer: NodeJS.Timeout | undefined
+
+  constructor(options: ServeOptions, loaded: Loaded, parts: Parts) {
+    this.#options = options
+    this.#parts = parts
+    this.#ruling = this.#rule(loaded)
+    this.url = loaded.config.url
+    this.pin = fingerprintOf(parts.tls.cert)
+    this.isSelfSigned = parts.tls.isSelfSigned
+    this.#gate = new Gate({
+      audit: parts.audit,
+      analyser: parts.analyser,
+      policy: this.#ruling.policy,
+      targets: loaded.config.targets,
+      limits: loaded.config.limits,
+      credential: (target, role) => this.#credential(target, role),
+      now: options.now,
+      clock: options.clock,
+      randomBytes: options.randomBytes,
+      report: ({ session, target, user, error }) =>
+        this.#warn('session.failed', error, { session, target, user }),
+    })
+    this.#server = createApiServer({ ...parts.tls, backend: this.#backend() })
+    this.#direct = this.#createDirect(loaded.config)
+    this.#watch(loaded.files)
+  }
+
+  get address(): AddressInfo {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') {
+      throw new DbgateError('INTERNAL', 'the server is not listening')
+    }
+    return address
+  }
+
+  async listen(): Promise<void> {
+    const { listen, postgresListen } = this.#ruling.config
+    await this.#listenOn(this.#server, listen)
+    if (this.#direct !== undefined && postgresListen !== undefined) {
+      await this.#listenOn(this.#direct, postgresListen)
+    }
+    this.#sweeper = setInterval(() => this.#gate.sweep(), SWEEP_MS).unref()
+    this.#state = 'serving'
+    this.#info('ready', `ready on ${listen.host}:${this.address.port}`, {
+      policy: this.#ruling.policyDigest.slice(0, 12),
+    })
+    void this.#checkIssuers()
+    void this.#checkTargets()
+  }
+
+  async #listenOn(server: TcpServer, { host, port }: Address): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', cause => reject(portError(host, port, cause)))
+      server.listen({ host, port }, resolve)
+    })
+    server.on('error', cause => this.#warn('listener.failed', asDbgateError(cause), {}))
+  }
+
+  async reload(): Promise<boolean> {
+    const { audit } = this.#parts
+    try {
+      const loaded = await loadServerConfig(this.#options.configPath, this.#options.env)
+      this.#warnOfRestart(loaded.config)
+      this.#ruling = this.#rule(loaded)
+      this.#gate.reload(this.#ruling.policy, loaded.config.targets)
+      this.#watch(loaded.files)
+      audit.note({ type: 'config.reload', outcome: 'ok', policy: loaded.policyDigest })
+      this.#info('config.reloaded', 'configuration reloaded', {
+        policy: loaded.policyDigest.slice(0, 12),
+      })
+      return true
+    } catch (cause) {
+      const error = asDbgateError(cause)
+      audit.note({ type: 'config.reload', outcome: 'refused', reason: error.message })
+      this.#warn('config.refused', error, {}, 'the old configuration stays in force')
+      return false
+    }
+  }
+
+  async close(reason = 'stopped'): Promise<void> {
+    if (this.#state === 'draining' || this.#state === 'closed') return
+    this.#state = 'draining'
+    this.#info('draining', `taking no new sessions (${reason})`, {
+      sessions: this.#gate.sessions.length,
+    })
+    this.#watch([])
+    clearTimeout(this.#reloadTimer)
+    clearInterval(this.#sweeper)
+    const closed = Promise.all([closing(this.#server), closing(this.#direct)])
+    await this.#gate.drain(this.#ruling.config.drainMs)
+    this.#server.closeAllConnections()
+    await closed
+    const { audit, index, analyser } = this.#parts
+    audit.note({ type: 'server.stop', reason })
+    await Promise.allSettled([index.close(), analyser.close()])
+    await audit.close()
+    this.#state = 'closed'
+    this.#info('stopped', 'stopped', {})
+  }
+
+  #createDirect(config: ServerConfig): TcpServer | undefined {
+    if (config.postgresListen === undefined) return undefined
+    return createDirectListener({
+      ...this.#parts.tls,
+      gate: this.#gate,
+      startupMs: config.limits.startupMs,
+      verify: token => this.#ruling.verifier.verify(token),
+      refused: (address, error) => this.#warn('connection.refused', error, { client: address }),
+    })
+  }
+
+  #rule(loaded: Loaded): Ruling {
+    return {
+      config: loaded.config,
+      policy: compilePolicy(loaded.policy),
+      policyDigest: loaded.policyDigest,
+      verifier: createVerifier(loaded.config.issuers, { now: this.#options.now }),
+    }
+  }
+
+  #backend(): ApiBackend {
+    const { audit, index } = this.#parts
+    const answering = new Answering({
+      version: this.#options.version,
+      config: () => this.#ruling.config,
+      admit: (principal, target) => this.#gate.admit({ principal, target, role: undefined }),
+      sessions: () => this.#gate.sessions,
+      index,
+      verifyLog: () => verifyLog(join(this.#ruling.config.stateDir, 'audit')),
+      note: record => audit.note(record),
+      clientSecret: async ({ clientSecret }) =>
+        clientSecret === undefined
+          ? undefined
+          : await resolveSecret(clientSecret, this.#options.env),
+    })
+    return {
+      problems: () => this.#problems(),
+      isReady: () => this.#state === 'serving',
+      discovery: () => answering.discovery(),
+      verify: token => this.#ruling.verifier.verify(token),
+      answer: (route, principal, query) => answering.answer(route, principal, query),
+      renew: principal => this.#gate.renew(principal),
+      admit: visit => {
+        if (this.#gate.admit(visit) === undefined) {
+          throw new DbgateError('NO_TARGET', `no target "${visit.target}" is open to you`, {
+            next: ['dbgate ls'],
+          })
+        }
+      },
+      tunnel: (stream, visit) => void this.#gate.open(stream, visit),
+      refused: (address, error) => {
+        if (error.code !== 'NOT_FOUND') this.#warn('request.refused', error, { client: address })
+      },
+    }
+  }
+
+  #problems(): readonly { readonly what: string; readonly why: string }[] {
+    const failure = this.#parts.audit.failure
+    if (failure === undefined) return []
+    return [
+      {
+        what: 'audit log',
+        why: `cannot be written since ${new Date(failure.since).toISOString()} (${failure.reason})`,
+      },
+    ]
+  }
+
+  /** A login that can't be had is the operator's business: the reason goes to the log, not to the person. */
+  async #credential(
+    target: TargetConfig,
+    role: string,
+  ): Promise<{ user: string; password: string }> {
+    const source = target.roles[role]
+    try {
+      if (source === undefined) throw new DbgateError('INTERNAL', `no credential for role ${role}`)
+      return await resolveCredential(source, this.#options.env)
+    } catch (cause) {
+      this.#warn('credential.failed', asDbgateError(cause), { target: target.name, role })
+      throw new DbgateError(
+        'UNREACHABLE',
+        `dbgate: the gate has no login for ${role} on ${target.name} at the moment`,
+        { hint: 'Whoever runs the gate sees why in its log.', cause },
+      )
+    }
+  }
+
+  async #checkIssuers(): Promise<void> {
+    for (const { name, issuer, why } of await this.#ruling.verifier.warm()) {
+      if (why === undefined) this.#info('issuer.ok', `issuer ${name} answers`, { issuer })
+      else {
+        const error = new DbgateError('UNREACHABLE', `issuer ${name} does not answer: ${why}`)
+        this.#warn('issuer.unreachable', error, { issuer })
+      }
+    }
+  }
+
+  /** One target that is down never stops the others from being served. */
+  async #checkTargets(): Promise<void> {
+    for (const target of this.#ruling.config.targets) {
+      for (const role of Object.keys(target.roles)) {
+        try {
+          const { version } = await this.#gate.probe(target, role)
+          this.#info('target.ok', `${target.name} answers as ${role}: PostgreSQL ${version}`, {
+            target: target.name,
+            role,
+          })
+        } catch (cause) {
+          this.#warn('target.unreachable', asDbgateError(cause), { target: target.name, role })
+        }
+      }
+    }
+  }
+
+  #warnOfRestart(next: ServerConfig): void {
+    const { listen, stateDir, tls } = this.#ruling.config
+    const fixed = JSON.stringify([listen, stateDir, tls])
+    if (JSON.stringify([next.listen, next.stateDir, next.tls]) === fixed) return
+    this.#options.log({
+      level: 'warn',
+      event: 'config.restart-needed',
+      message: 'listen, tls and state take effect only after a restart',
+    })
+  }
+
+  /** Polls: an editor or a mounted volume replaces files in ways that events miss. */
+  #watch(files: readonly string[]): void {
+    const places = files.length === 0 ? [] : [...new Set([...files, ...files.map(dirname)])]
+    for (const place of this.#watched) unwatchFile(place)
+    this.#watched = places
+    for (const place of places) {
+      watchFile(place, { interval: WATCH_MS, persistent: false }, (now, before) => {
+        if (now.mtimeMs === before.mtimeMs && now.ino === before.ino) return
+        clearTimeout(this.#reloadTimer)
+        this.#reloadTimer = setTimeout(() => void this.reload(), RELOAD_DELAY_MS)
+      })
+    }
+  }
+
+  #info(event: string, message: string, fields: NonNullable<ServeEvent['fields']>): void {
+    this.#options.log({ level: 'info', event, message, fields })
+  }
+
+  #warn(
+    event: string,
+    error: DbgateError,
+    fields: NonNullable<ServeEvent['fields']>,
+    more?: string,
+  ): void {
+    const cause = error.cause instanceof Error ? error.cause.message : undefined
+    this.#options.log({
+      level: error.code === 'INTERNAL' ? 'error' : 'warn',
+      event,
+      message: [error.message, error.detail, more].filter(part => part !== undefined).join(': '),
+      fields: { ...fields, code: error.code, cause },
+    })
+  }
+}
+
+function closing(server: TcpServer | undefined): Promise<void> {
+  return new Promise(resolve => (server === undefined ? resolve() : server.close(() => resolve())))
+}
+
+function portError(host: string, port: number, cause: unknown): DbgateError {
+  const why = systemCode(cause)
+  const reason =
+    why === 'EADDRINUSE' ? 'something else is listening there' : (why ?? 'unknown reason')
+  return new DbgateError('PORT', `cannot listen on ${host}:${port} (${reason})`, { cause })
+}
