@@ -1,9 +1,10 @@
 import { DbgateError } from '../errors.ts'
 import { BigStack } from './big-stack.ts'
+import { concludeAll, dependsOnScope } from './conclude.ts'
+import { BUILTIN_LOOKUP } from './lookup.ts'
 import { Memo } from './memo.ts'
 import { compileParser, openParser, type Parser, ParserTrap } from './parser.ts'
 import { type Reading, readStatements } from './read.ts'
-import { dependsOnScope, resolveNames } from './resolve.ts'
 import type { Scope } from './scope.ts'
 import type { Analysis } from './statement.ts'
 
@@ -31,14 +32,16 @@ const DEFAULTS: Required<AnalyserOptions> = {
 const MAX_PARSER_BYTES = 512 * 1024 * 1024
 
 /** What facts weigh in the memo beside the text, measured roughly. */
-const BYTES_OF_STATEMENT = 2000
+const BYTES_OF_STATEMENT = 4000
 
 const MAX_WAITING = 64
 
 /** What is remembered of a text. Results that depend on a session's scope die with that scope. */
 type Remembered = {
   readonly reading: Reading
-  readonly byScope: WeakMap<Scope, Analysis> | undefined
+  /** What it comes to for every session, unless it depends on a session's names. */
+  analysis: Analysis | undefined
+  readonly byScope: WeakMap<Scope, Analysis>
 }
 
 /**
@@ -135,7 +138,7 @@ export class Analyser {
 
   /** A refusal for want of time or threads may not hold for the next attempt, so that it is not kept. */
   #remember(key: string, reading: Reading): Remembered {
-    const remembered = rememberedOf(reading)
+    const remembered: Remembered = { reading, analysis: undefined, byScope: new WeakMap() }
     if (reading.ok || reading.error.reason !== 'parser-failed') {
       const count = reading.ok ? reading.statements.length : 1
       this.#memo.set(key, remembered, key.length + count * BYTES_OF_STATEMENT)
@@ -158,17 +161,20 @@ export class Analyser {
   }
 }
 
-function rememberedOf(reading: Reading): Remembered {
-  const isScoped = reading.ok && reading.statements.some(dependsOnScope)
-  return { reading, byScope: isScoped ? new WeakMap() : undefined }
-}
-
-function analysisIn({ reading, byScope }: Remembered, scope: Scope): Analysis {
-  if (!reading.ok || byScope === undefined) return reading
-  const known = byScope.get(scope)
+function analysisIn(remembered: Remembered, scope: Scope): Analysis {
+  const { reading, byScope } = remembered
+  if (!reading.ok) return reading
+  const known = remembered.analysis ?? byScope.get(scope)
   if (known !== undefined) return known
-  const analysis: Analysis = { ok: true, statements: resolveNames(reading.statements, scope) }
-  byScope.set(scope, analysis)
+  const statements = concludeAll(
+    reading.statements,
+    () => BUILTIN_LOOKUP,
+    scope,
+    same => same,
+  )
+  const analysis: Analysis = { ok: true, statements }
+  if (reading.statements.some(dependsOnScope)) byScope.set(scope, analysis)
+  else remembered.analysis = analysis
   return analysis
 }
 

@@ -1,3 +1,4 @@
+import type { RawStatement } from './raw.ts'
 import {
   type Access,
   type Hazard,
@@ -7,19 +8,11 @@ import {
   type ScopeStep,
   type Setting,
   type Statement,
-  type StatementClass,
-  type TransactionStep,
 } from './statement.ts'
 import { type WhereStrength, weaker } from './where.ts'
 
-/** Collects what the walk over one statement finds. Sets keep the order of discovery. */
+/** Collects what a statement comes to once its names are looked up. Sets keep the order of discovery. */
 export class Facts {
-  kind = ''
-  /** What the statement is when it needs nothing. */
-  idle: 'session' | 'transaction' = 'session'
-  where: WhereStrength = 'none'
-  transaction: TransactionStep | undefined
-  chain = false
   readonly kinds = new Set<string>()
   readonly needs = new Set<Need>()
   readonly objects = new Set<string>()
@@ -28,25 +21,10 @@ export class Facts {
   readonly functions = new Set<string>()
   readonly actingFunctions = new Set<string>()
   readonly unknownFunctions = new Set<string>()
-  readonly executes = new Set<string>()
-  readonly fetches = new Set<string>()
-  readonly scope: ScopeStep[] = []
+  readonly unknownRelations = new Set<string>()
   readonly settings: Setting[] = []
+  #where: WhereStrength = 'none'
   readonly #relations = new Map<string, Relation>()
-
-  /** Starts from a finished statement, to add to it. */
-  static from(statement: Statement): Facts {
-    const facts = new Facts()
-    facts.kind = statement.kind
-    facts.idle = statement.transaction === undefined ? 'session' : 'transaction'
-    facts.transaction = statement.transaction
-    facts.chain = statement.chain
-    facts.scope.push(...statement.scope)
-    for (const name of statement.executes) facts.executes.add(name)
-    for (const name of statement.fetches) facts.fetches.add(name)
-    facts.absorb(statement)
-    return facts
-  }
 
   /** Notes that the statement needs something, and optionally what makes it worse than that. */
   need(need: Need | undefined, hazard?: Hazard): void {
@@ -65,12 +43,22 @@ export class Facts {
     this.#relations.set(`${access}\0${schema ?? ''}\0${name}`, { schema, name, access })
   }
 
-  /** Notes the strength of the condition of an UPDATE, DELETE or the like. */
   weaken(where: WhereStrength): void {
-    this.where = weaker(this.where, where)
+    this.#where = weaker(this.#where, where)
   }
 
-  /** Adds all that another statement does, except what it does to the session's names. */
+  /** Adds what a statement says by itself. */
+  start(raw: RawStatement): void {
+    for (const kind of raw.kinds) this.kinds.add(kind)
+    for (const need of raw.needs) this.needs.add(need)
+    for (const object of raw.objects) this.objects.add(object)
+    for (const hazard of raw.hazards) this.hazards.add(hazard)
+    for (const what of raw.notUnderstood) this.notUnderstood.add(what)
+    this.settings.push(...raw.settings)
+    this.weaken(raw.where)
+  }
+
+  /** Adds all that another statement does. */
   absorb(statement: Statement): void {
     for (const kind of statement.kinds) this.kinds.add(kind)
     for (const need of statement.needs) this.needs.add(need)
@@ -80,21 +68,19 @@ export class Facts {
     for (const name of statement.functions) this.functions.add(name)
     for (const name of statement.actingFunctions) this.actingFunctions.add(name)
     for (const name of statement.unknownFunctions) this.unknownFunctions.add(name)
-    for (const relation of statement.relations) {
-      this.relation(relation.schema, relation.name, relation.access)
-    }
+    for (const name of statement.unknownRelations) this.unknownRelations.add(name)
+    for (const { schema, name, access } of statement.relations) this.relation(schema, name, access)
     this.settings.push(...statement.settings)
     this.weaken(statement.where)
   }
 
   /** Makes the statement. */
-  finish(text: string, fingerprint: string): Statement {
+  finish(raw: RawStatement, scope: readonly ScopeStep[]): Statement {
     const needs = NEEDS.filter(need => this.needs.has(need))
-    const strongest: StatementClass = needs.at(-1) ?? this.idle
     return {
-      text,
-      kind: this.kind,
-      class: strongest,
+      text: raw.text,
+      kind: raw.kind,
+      class: needs.at(-1) ?? raw.idle,
       needs,
       kinds: [...this.kinds],
       objects: [...this.objects],
@@ -102,19 +88,16 @@ export class Facts {
       functions: [...this.functions],
       actingFunctions: [...this.actingFunctions],
       unknownFunctions: [...this.unknownFunctions],
-      where: this.where,
+      unknownRelations: [...this.unknownRelations],
+      where: this.#where,
       hazards: [...this.hazards],
       notUnderstood: [...this.notUnderstood],
-      fingerprint,
-      transaction: this.transaction,
-      chain: this.chain,
-      scope: this.scope.map(step =>
-        'statement' in step
-          ? { ...step, statement: { ...step.statement, text, fingerprint } }
-          : step,
-      ),
-      executes: [...this.executes],
-      fetches: [...this.fetches],
+      fingerprint: raw.fingerprint,
+      transaction: raw.transaction,
+      chain: raw.chain,
+      scope,
+      executes: raw.executes,
+      fetches: raw.fetches,
       settings: this.settings,
     }
   }

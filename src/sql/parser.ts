@@ -109,6 +109,28 @@ export class Parser {
     })
   }
 
+  /**
+   * Parses a CREATE FUNCTION or DO statement in PL/pgSQL. Undefined when the body can't be read: the parser knows none of the
+   * database's types, so that some correct ones are among them.
+   *
+   * Throws: ParserTrap when the instance broke.
+   */
+  parsePlpgsql(text: Uint8Array): unknown {
+    if (refuseBytes(text) !== undefined) return undefined
+    return this.#guard(() => {
+      const pointer = this.#put(text)
+      let result = 0
+      try {
+        result = this.#wasm._wasm_parse_plpgsql(pointer)
+        const found = this.#wasm.UTF8ToString(result)
+        return found.startsWith('{') ? JSON.parse(found) : undefined
+      } finally {
+        if (result !== 0) this.#wasm._wasm_free_string(result)
+        this.#wasm._free(pointer)
+      }
+    })
+  }
+
   #put(text: Uint8Array): number {
     const pointer = this.#wasm._malloc(text.length + 1)
     if (pointer === 0) throw new ParserTrap('out of memory')

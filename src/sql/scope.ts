@@ -10,10 +10,19 @@ import type { ScopeStep, Statement } from './statement.ts'
 export type Scope = {
   readonly prepared: ReadonlyMap<string, readonly Statement[]>
   readonly cursors: ReadonlyMap<string, readonly Statement[]>
+  /**
+   * `moved`: the session has set search_path, or may have. From then on an unqualified name means every relation and function
+   * of that name, because a ROLLBACK can move the path back unseen.
+   */
+  readonly searchPath: 'initial' | 'moved'
 }
 
 /** A session that has made nothing yet. */
-export const EMPTY_SCOPE: Scope = { prepared: new Map(), cursors: new Map() }
+export const EMPTY_SCOPE: Scope = {
+  prepared: new Map(),
+  cursors: new Map(),
+  searchPath: 'initial',
+}
 
 /** More names, or more candidates for one name, than this and the name is unknown: running it needs 'admin'. */
 const MAX_NAMES = 4096
@@ -24,7 +33,10 @@ const MAX_CANDIDATES = 32
  * removes may still be there.
  */
 export function anticipate(scope: Scope, statement: Statement): Scope {
-  return statement.scope.reduce(add, scope)
+  const moves = statement.settings.some(({ name }) => name === 'search_path' || name === 'all')
+  const moved: Scope =
+    moves && scope.searchPath === 'initial' ? { ...scope, searchPath: 'moved' } : scope
+  return statement.scope.reduce(add, moved)
 }
 
 /**
@@ -68,7 +80,7 @@ function remove(scope: Scope, step: ScopeStep): Scope {
     case 'close':
       return withoutCursors(scope, step.name)
     case 'discard':
-      return step.what === 'all' ? EMPTY_SCOPE : scope
+      return step.what === 'all' ? { ...EMPTY_SCOPE, searchPath: 'moved' } : scope
     default:
       return scope
   }

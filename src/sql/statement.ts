@@ -98,6 +98,8 @@ export type Statement = {
   readonly actingFunctions: readonly string[]
   /** Those among `functions` that are neither built in nor in the catalog. */
   readonly unknownFunctions: readonly string[]
+  /** Relations read or written that the catalog does not have: temporary, new, or not there. Empty without a catalog. */
+  readonly unknownRelations: readonly string[]
   /** Of the weakest UPDATE, DELETE, MERGE or upsert in it; `none` when there is none. */
   readonly where: WhereStrength
   readonly hazards: readonly Hazard[]

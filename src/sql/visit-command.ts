@@ -1,8 +1,7 @@
 import type { CopyStmt, ExplainStmt, Node, VacuumStmt } from 'libpg-query'
 import type { Access } from './statement.ts'
-import { needWrite, noteKind } from './visit-query.ts'
 import { booleanOption } from './visit-session.ts'
-import { qualifiedName, type Visitors, type Walk } from './walk.ts'
+import type { Visitors, Walk } from './walk.ts'
 
 /** Among duplicate options the last one wins, as in PostgreSQL: `EXPLAIN (ANALYZE off, ANALYZE)` runs the statement. */
 function lastOption(options: readonly Node[] | undefined, name: string): boolean | undefined {
@@ -16,11 +15,11 @@ function lastOption(options: readonly Node[] | undefined, name: string): boolean
 }
 
 function visitExplain(explain: ExplainStmt, walk: Walk): void {
-  noteKind(walk, 'EXPLAIN')
-  walk.facts.need('read')
+  walk.kind('EXPLAIN')
+  walk.found.need('read')
   const query = explain.query
   if (query === undefined) {
-    walk.facts.refuse('EXPLAIN of nothing')
+    walk.found.refuse('EXPLAIN of nothing')
     return
   }
   // A value that is not a boolean is an error in PostgreSQL; taking it for true is the safe side.
@@ -34,20 +33,20 @@ function visitExplain(explain: ExplainStmt, walk: Walk): void {
 
 function visitCopy(copy: CopyStmt, walk: Walk): void {
   const isFrom = copy.is_from === true
-  noteKind(walk, copy.is_program === true ? 'COPY_PROGRAM' : isFrom ? 'COPY_FROM' : 'COPY_TO')
-  if (isFrom) needWrite(walk)
-  else walk.facts.need('read')
-  if (copy.is_program === true) walk.facts.need('admin', 'program')
-  else if (copy.filename !== undefined) walk.facts.need('admin', 'files')
-  walk.relation(copy.relation, isFrom ? 'write' : 'read')
+  walk.kind(copy.is_program === true ? 'COPY_PROGRAM' : isFrom ? 'COPY_FROM' : 'COPY_TO')
+  if (isFrom) walk.need('write')
+  else walk.found.need('read')
+  if (copy.is_program === true) walk.found.need('admin', 'program')
+  else if (copy.filename !== undefined) walk.found.need('admin', 'files')
+  walk.relation(copy.relation, isFrom ? 'write' : 'read', isFrom ? 'COPY' : 'SELECT')
   walk.children('CopyStmt', copy, ['relation'])
 }
 
 function visitVacuum(vacuum: VacuumStmt, walk: Walk): void {
   const isVacuum = vacuum.is_vacuumcmd === true
   const isFull = isVacuum && lastOption(vacuum.options, 'full') !== false
-  noteKind(walk, isVacuum ? (isFull ? 'VACUUM_FULL' : 'VACUUM') : 'ANALYZE')
-  walk.facts.need(isFull ? 'ddl' : 'write')
+  walk.kind(isVacuum ? (isFull ? 'VACUUM_FULL' : 'VACUUM') : 'ANALYZE')
+  walk.found.need(isFull ? 'ddl' : 'write')
   const access: Access = isFull ? 'schema' : isVacuum ? 'lock' : 'read'
   walk.using(access, () => walk.children('VacuumStmt', vacuum))
 }
@@ -62,68 +61,51 @@ export const COMMAND_VISITORS: Visitors = {
   VacuumStmt: visitVacuum,
 
   TruncateStmt(truncate, walk) {
-    noteKind(walk, 'TRUNCATE')
-    walk.facts.need('write')
+    walk.kind('TRUNCATE')
+    walk.found.need('write')
     walk.using('write', () => walk.children('TruncateStmt', truncate))
   },
 
   LockStmt(lock, walk) {
-    noteKind(walk, 'LOCK')
-    walk.facts.need(lock.mode === ACCESS_SHARE ? 'read' : 'write')
+    walk.kind('LOCK')
+    walk.found.need(lock.mode === ACCESS_SHARE ? 'read' : 'write')
     walk.using('lock', () => walk.children('LockStmt', lock))
   },
 
   ClusterStmt(cluster, walk) {
-    noteKind(walk, 'CLUSTER')
-    walk.facts.need('ddl')
+    walk.kind('CLUSTER')
+    walk.found.need('ddl')
     walk.using('schema', () => walk.children('ClusterStmt', cluster))
   },
 
   ReindexStmt(reindex, walk) {
-    noteKind(walk, 'REINDEX')
-    walk.facts.objects.add(reindex.kind?.replace('REINDEX_OBJECT_', '') ?? '')
-    walk.facts.need('ddl')
+    walk.kind('REINDEX')
+    walk.found.objects.add(reindex.kind?.replace('REINDEX_OBJECT_', '') ?? '')
+    walk.found.need('ddl')
     walk.using('schema', () => walk.children('ReindexStmt', reindex))
   },
 
   RefreshMatViewStmt(refresh, walk) {
-    noteKind(walk, 'REFRESH')
-    walk.facts.objects.add('MATVIEW')
-    walk.facts.need('write')
-    walk.relation(refresh.relation, 'write')
-  },
-
-  DoStmt(block, walk) {
-    noteKind(walk, 'DO')
-    walk.facts.need('admin', 'code')
-    walk.children('DoStmt', block, ['args'])
-  },
-
-  CallStmt(call, walk) {
-    noteKind(walk, 'CALL')
-    walk.facts.need('read')
-    const procedure = call.funccall
-    if (procedure === undefined) {
-      walk.facts.refuse('CALL of nothing')
-      return
-    }
-    const [schema, name = ''] = qualifiedName(procedure.funcname)
-    walk.call(schema, name)
-    walk.children('FuncCall', procedure)
+    walk.kind('REFRESH')
+    walk.found.objects.add('MATVIEW')
+    walk.found.need('write')
+    // Its query runs again: as good as reading it.
+    walk.relation(refresh.relation, 'write', 'NONE')
+    walk.relation(refresh.relation, 'read', 'SELECT')
   },
 
   CheckPointStmt(_checkpoint, walk) {
-    noteKind(walk, 'CHECKPOINT')
-    walk.facts.need('admin', 'server')
+    walk.kind('CHECKPOINT')
+    walk.found.need('admin', 'server')
   },
 
   LoadStmt(_load, walk) {
-    noteKind(walk, 'LOAD')
-    walk.facts.need('admin', 'server')
+    walk.kind('LOAD')
+    walk.found.need('admin', 'server')
   },
 
   AlterSystemStmt(_alter, walk) {
-    noteKind(walk, 'ALTER_SYSTEM')
-    walk.facts.need('admin', 'server')
+    walk.kind('ALTER_SYSTEM')
+    walk.found.need('admin', 'server')
   },
 }

@@ -1,14 +1,6 @@
-import type {
-  AlterTableStmt,
-  CreateFunctionStmt,
-  DefElem,
-  DropStmt,
-  GrantStmt,
-  Node,
-} from 'libpg-query'
+import type { AlterTableStmt, DropStmt, GrantStmt, Node } from 'libpg-query'
 import type { Hazard, Need } from './statement.ts'
-import { noteKind } from './visit-query.ts'
-import { noteStoredSetting } from './visit-session.ts'
+import { optionsOf } from './visit-function.ts'
 import type { Visitors, Walk } from './walk.ts'
 
 type Definition = readonly [kind: string, object: string, need: Need, hazard?: Hazard]
@@ -102,9 +94,10 @@ const OUTSIDE: Readonly<Record<string, Hazard>> = {
 
 function define(walk: Walk, type: string, node: object, definition: Definition): void {
   const [kind, object, need, hazard] = definition
-  noteKind(walk, kind)
-  walk.facts.objects.add(object)
-  walk.facts.need(walk.isExplained ? 'read' : need, hazard)
+  walk.kind(kind)
+  walk.found.objects.add(object)
+  walk.need(need)
+  walk.found.need(undefined, hazard)
   walk.using('schema', () => walk.children(type, node))
 }
 
@@ -112,8 +105,8 @@ function define(walk: Walk, type: string, node: object, definition: Definition):
 function needFor(walk: Walk, type: string | undefined): string {
   const object = type?.replace('OBJECT_', '') ?? ''
   const hazard = Object.hasOwn(OUTSIDE, object) ? OUTSIDE[object] : undefined
-  walk.facts.objects.add(object)
-  walk.facts.need(hazard === undefined ? 'ddl' : 'admin', hazard)
+  walk.found.objects.add(object)
+  walk.found.need(hazard === undefined ? 'ddl' : 'admin', hazard)
   return object
 }
 
@@ -134,79 +127,36 @@ function noteNamed(walk: Walk, object: string, node: Node): void {
   const path = WITHIN_RELATION.has(object) ? names.slice(0, -1) : names
   if (!RELATION_OBJECTS.has(object) && !WITHIN_RELATION.has(object)) return
   const name = path.at(-1)
-  if (name === undefined) walk.facts.refuse(`a nameless ${object}`)
-  else walk.facts.relation(path.at(-2), name, 'schema')
+  if (name === undefined) walk.found.refuse(`a nameless ${object}`)
+  else {
+    const schema = path.at(-2)
+    walk.found.use({ schema, name, access: 'schema', command: 'NONE', columns: [], isOnly: false })
+  }
 }
 
 function visitDrop(drop: DropStmt, walk: Walk): void {
-  noteKind(walk, 'DROP')
+  walk.kind('DROP')
   const object = needFor(walk, drop.removeType)
   for (const node of drop.objects ?? []) noteNamed(walk, object, node)
 }
 
 function visitGrant(grant: GrantStmt, walk: Walk): void {
-  noteKind(walk, grant.is_grant === true ? 'GRANT' : 'REVOKE')
-  walk.facts.objects.add(grant.objtype?.replace('OBJECT_', '') ?? '')
-  walk.facts.need('admin', 'roles')
+  walk.kind(grant.is_grant === true ? 'GRANT' : 'REVOKE')
+  walk.found.objects.add(grant.objtype?.replace('OBJECT_', '') ?? '')
+  walk.found.need('admin', 'roles')
   walk.using('schema', () => walk.children('GrantStmt', grant))
 }
 
 function visitAlterTable(alter: AlterTableStmt, walk: Walk): void {
-  noteKind(walk, 'ALTER')
+  walk.kind('ALTER')
   needFor(walk, alter.objtype)
   for (const command of alter.cmds ?? []) {
     // Whoever owns a table holds every right on it.
     if ('AlterTableCmd' in command && command.AlterTableCmd.subtype === 'AT_ChangeOwner') {
-      walk.facts.need('admin', 'roles')
+      walk.found.need('admin', 'roles')
     }
   }
   walk.using('schema', () => walk.children('AlterTableStmt', alter))
-}
-
-/** The options of CREATE and ALTER FUNCTION by name; `as` and `set` can appear more than once. */
-function optionsOf(options: readonly Node[] | undefined): DefElem[] {
-  return (options ?? []).flatMap(option => ('DefElem' in option ? [option.DefElem] : []))
-}
-
-function visitOptions(options: readonly Node[] | undefined, walk: Walk): void {
-  for (const { defname, arg } of optionsOf(options)) {
-    if (defname === 'set' && arg !== undefined && 'VariableSetStmt' in arg) {
-      noteStoredSetting(arg.VariableSetStmt, walk)
-    } else if (arg !== undefined) walk.node(arg)
-  }
-}
-
-/** A body is judged as if it ran now: whoever may create it may call it. */
-function visitCreateFunction(create: CreateFunctionStmt, walk: Walk): void {
-  noteKind(walk, 'CREATE')
-  walk.facts.objects.add(create.is_procedure === true ? 'PROCEDURE' : 'FUNCTION')
-  walk.facts.need('ddl')
-  walk.children('CreateFunctionStmt', create, ['options', 'sql_body'])
-  visitOptions(create.options, walk)
-  walk.apart(() => {
-    walk.using('read', () => {
-      if (create.sql_body !== undefined) walk.node(create.sql_body)
-      else visitBody(create, walk)
-    })
-  })
-}
-
-function visitBody(create: CreateFunctionStmt, walk: Walk): void {
-  const options = optionsOf(create.options)
-  const language = textOf(options.find(option => option.defname === 'language')?.arg)
-  const body = textOf(options.find(option => option.defname === 'as')?.arg)
-  const statements =
-    language === 'sql' && body !== undefined ? walk.around.parseBody(body) : undefined
-  if (statements === undefined) walk.facts.need('admin', 'code')
-  else walk.nodes(statements)
-}
-
-/** The one text of an option, written as a string or as a list of one. */
-function textOf(node: Node | undefined): string | undefined {
-  if (node === undefined) return undefined
-  if ('String' in node) return node.String.sval?.toLowerCase() === undefined ? '' : node.String.sval
-  if ('List' in node && node.List.items?.length === 1) return textOf(node.List.items[0])
-  return undefined
 }
 
 const defined: Visitors = Object.fromEntries(
@@ -222,40 +172,31 @@ export const DEFINITION_VISITORS: Visitors = {
   DropStmt: visitDrop,
   GrantStmt: visitGrant,
   AlterTableStmt: visitAlterTable,
-  CreateFunctionStmt: visitCreateFunction,
-
-  AlterFunctionStmt(alter, walk) {
-    noteKind(walk, 'ALTER')
-    walk.facts.objects.add('FUNCTION')
-    walk.facts.need('ddl')
-    walk.children('AlterFunctionStmt', alter, ['actions'])
-    visitOptions(alter.actions, walk)
-  },
 
   CreateTableAsStmt(create, walk) {
-    noteKind(walk, 'CREATE')
-    walk.facts.objects.add(create.objtype?.replace('OBJECT_', '') ?? 'TABLE')
-    walk.facts.need(walk.isExplained ? 'read' : 'ddl')
+    walk.kind('CREATE')
+    walk.found.objects.add(create.objtype?.replace('OBJECT_', '') ?? 'TABLE')
+    walk.need('ddl')
     walk.using('schema', () => walk.children('CreateTableAsStmt', create))
   },
 
   CreateTrigStmt(create, walk) {
-    noteKind(walk, 'CREATE')
-    walk.facts.objects.add('TRIGGER')
-    walk.facts.need('ddl')
+    walk.kind('CREATE')
+    walk.found.objects.add('TRIGGER')
+    walk.found.need('ddl')
     walk.mention(create.funcname)
     walk.using('schema', () => walk.children('CreateTrigStmt', create, ['funcname']))
   },
 
   RuleStmt(rule, walk) {
-    noteKind(walk, 'CREATE')
-    walk.facts.objects.add('RULE')
-    walk.facts.need('ddl')
+    walk.kind('CREATE')
+    walk.found.objects.add('RULE')
+    walk.found.need('ddl')
     walk.using('schema', () => walk.children('RuleStmt', rule))
   },
 
   DefineStmt(define, walk) {
-    noteKind(walk, 'CREATE')
+    walk.kind('CREATE')
     needFor(walk, define.kind)
     // An operator or aggregate runs the functions it is made of, under another name.
     for (const { arg } of optionsOf(define.definition)) {
@@ -266,51 +207,51 @@ export const DEFINITION_VISITORS: Visitors = {
   },
 
   RenameStmt(rename, walk) {
-    noteKind(walk, 'ALTER')
+    walk.kind('ALTER')
     needFor(walk, rename.renameType)
     walk.using('schema', () => walk.children('RenameStmt', rename))
   },
 
   AlterOwnerStmt(alter, walk) {
-    noteKind(walk, 'ALTER')
+    walk.kind('ALTER')
     needFor(walk, alter.objectType)
-    walk.facts.need('admin', 'roles')
+    walk.found.need('admin', 'roles')
     walk.using('schema', () => walk.children('AlterOwnerStmt', alter))
   },
 
   AlterObjectSchemaStmt(alter, walk) {
-    noteKind(walk, 'ALTER')
+    walk.kind('ALTER')
     needFor(walk, alter.objectType)
     walk.using('schema', () => walk.children('AlterObjectSchemaStmt', alter))
   },
 
   CommentStmt(comment, walk) {
-    noteKind(walk, 'COMMENT')
-    walk.facts.need('ddl')
+    walk.kind('COMMENT')
+    walk.found.need('ddl')
     const object = comment.objtype?.replace('OBJECT_', '') ?? ''
-    walk.facts.objects.add(object)
+    walk.found.objects.add(object)
     if (comment.object !== undefined) noteNamed(walk, object, comment.object)
   },
 
   SecLabelStmt(label, walk) {
-    noteKind(walk, 'SECURITY_LABEL')
-    walk.facts.need('admin', 'roles')
+    walk.kind('SECURITY_LABEL')
+    walk.found.need('admin', 'roles')
     const object = label.objtype?.replace('OBJECT_', '') ?? ''
-    walk.facts.objects.add(object)
+    walk.found.objects.add(object)
     if (label.object !== undefined) noteNamed(walk, object, label.object)
   },
 
   AlterRoleSetStmt(alter, walk) {
-    noteKind(walk, 'ALTER')
-    walk.facts.objects.add('ROLE')
-    walk.facts.need('admin', 'roles')
+    walk.kind('ALTER')
+    walk.found.objects.add('ROLE')
+    walk.found.need('admin', 'roles')
     walk.children('AlterRoleSetStmt', alter, ['setstmt'])
   },
 
   AlterDatabaseSetStmt(_alter, walk) {
-    noteKind(walk, 'ALTER')
-    walk.facts.objects.add('DATABASE')
-    walk.facts.need('admin', 'settings')
+    walk.kind('ALTER')
+    walk.found.objects.add('DATABASE')
+    walk.found.need('admin', 'settings')
   },
 
   CreateCastStmt(create, walk) {
@@ -325,9 +266,5 @@ export const DEFINITION_VISITORS: Visitors = {
 
   ReplicaIdentityStmt(identity, walk) {
     walk.children('ReplicaIdentityStmt', identity)
-  },
-
-  ReturnStmt(result, walk) {
-    walk.children('ReturnStmt', result)
   },
 }

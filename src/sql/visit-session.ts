@@ -1,8 +1,7 @@
 import type { DefElem, Node, TransactionStmt, VariableSetStmt } from 'libpg-query'
-import { Facts } from './facts.ts'
+import { Findings } from './raw.ts'
 import { settingEffect } from './settings.ts'
-import type { Statement, TransactionStep } from './statement.ts'
-import { noteKind } from './visit-query.ts'
+import type { TransactionStep } from './statement.ts'
 import { type Visitors, Walk } from './walk.ts'
 
 /** A literal of SET as text: numbers as they were written; null for what is not a literal. */
@@ -36,15 +35,15 @@ function noteSetting(
   local: boolean,
 ): void {
   const effect = settingEffect(name, value)
-  walk.facts.need(effect.need, effect.hazard)
-  walk.facts.settings.push({ name: name.toLowerCase(), value: value ?? undefined, local })
+  walk.found.need(effect.need, effect.hazard)
+  walk.found.settings.push({ name: name.toLowerCase(), value: value ?? undefined, local })
 }
 
 /** `SET [SESSION CHARACTERISTICS AS] TRANSACTION …` and the modes of BEGIN are settings by another name. */
 function noteModes(walk: Walk, modes: readonly Node[] | undefined, prefix: string): void {
   for (const mode of modes ?? []) {
     if (!('DefElem' in mode)) {
-      walk.facts.refuse('a transaction mode')
+      walk.found.refuse('a transaction mode')
       continue
     }
     const { defname = '', arg } = mode.DefElem
@@ -54,7 +53,7 @@ function noteModes(walk: Walk, modes: readonly Node[] | undefined, prefix: strin
 
 /** SET and RESET, at the top of a statement. */
 function visitSet(set: VariableSetStmt, walk: Walk): void {
-  noteKind(walk, set.kind?.startsWith('VAR_RESET') === true ? 'RESET' : 'SET')
+  walk.kind(set.kind?.startsWith('VAR_RESET') === true ? 'RESET' : 'SET')
   noteSet(set, walk)
   for (const arg of set.args ?? []) if (!('DefElem' in arg)) walk.node(arg)
 }
@@ -64,7 +63,7 @@ function noteSet(set: VariableSetStmt, walk: Walk): void {
   switch (set.kind) {
     case 'VAR_RESET_ALL':
       // Back to what the session started with: what the gate pins, it pins there.
-      walk.facts.settings.push({ name: 'all', value: undefined, local: false })
+      walk.found.settings.push({ name: 'all', value: undefined, local: false })
       return
     case 'VAR_SET_MULTI':
       if (set.name === 'TRANSACTION') noteModes(walk, set.args, '')
@@ -80,10 +79,9 @@ function noteSet(set: VariableSetStmt, walk: Walk): void {
  * The SET clause of a function or a role: it changes no setting of this session. What would need 'admin' here needs it there.
  */
 export function noteStoredSetting(set: VariableSetStmt, walk: Walk): void {
-  const apart = new Walk(new Facts(), walk.around)
+  const apart = new Walk(new Findings(), walk.around)
   noteSet(set, apart)
-  for (const need of apart.facts.needs) walk.facts.need(need)
-  for (const hazard of apart.facts.hazards) walk.facts.need(undefined, hazard)
+  walk.found.absorb(apart.found.raw('', ''))
 }
 
 const STEPS: Readonly<Record<string, readonly [kind: string, step: TransactionStep]>> = {
@@ -102,23 +100,16 @@ const STEPS: Readonly<Record<string, readonly [kind: string, step: TransactionSt
 function visitTransaction(transaction: TransactionStmt, walk: Walk): void {
   const [kind, step] = STEPS[transaction.kind ?? ''] ?? []
   if (kind === undefined || step === undefined) {
-    walk.facts.refuse(`transaction ${transaction.kind}`)
+    walk.found.refuse(`transaction ${transaction.kind}`)
     return
   }
-  noteKind(walk, kind)
-  walk.facts.idle = 'transaction'
-  walk.facts.transaction = step
-  walk.facts.chain = transaction.chain === true
+  walk.kind(kind)
+  walk.found.idle = 'transaction'
+  walk.found.transaction = step
+  walk.found.chain = transaction.chain === true
   // A prepared transaction outlives its session, holds its locks, and anybody of the same role can finish it.
-  if (kind.includes('PREPARE')) walk.facts.need('admin', 'server')
+  if (kind.includes('PREPARE')) walk.found.need('admin', 'server')
   noteModes(walk, transaction.options, '')
-}
-
-/** Walks a statement that is part of another into facts of its own. */
-export function statementWithin(node: Node, walk: Walk): Statement {
-  const inner = new Walk(new Facts(), walk.around)
-  inner.node(node)
-  return inner.facts.finish('', '')
 }
 
 /** Statements about the session itself: settings, transactions, names, notifications. */
@@ -127,86 +118,86 @@ export const SESSION_VISITORS: Visitors = {
   TransactionStmt: visitTransaction,
 
   VariableShowStmt(_show, walk) {
-    noteKind(walk, 'SHOW')
-    walk.facts.need('read')
+    walk.kind('SHOW')
+    walk.found.need('read')
   },
 
   ConstraintsSetStmt(constraints, walk) {
-    noteKind(walk, 'SET_CONSTRAINTS')
+    walk.kind('SET_CONSTRAINTS')
     // Only a transaction that writes has constraints to check; the names are constraints, not relations.
     walk.children('ConstraintsSetStmt', constraints, ['constraints'])
   },
 
   DiscardStmt(discard, walk) {
-    noteKind(walk, 'DISCARD')
+    walk.kind('DISCARD')
     const what = discard.target?.replace('DISCARD_', '').toLowerCase()
     if (what === 'all' || what === 'plans' || what === 'sequences' || what === 'temp') {
-      walk.facts.scope.push({ step: 'discard', what })
-    } else walk.facts.refuse(`DISCARD ${what}`)
+      walk.found.steps.push({ step: 'discard', what })
+    } else walk.found.refuse(`DISCARD ${what}`)
     if (what === 'all') {
-      walk.facts.settings.push({ name: 'all', value: undefined, local: false })
+      walk.found.settings.push({ name: 'all', value: undefined, local: false })
     }
   },
 
   PrepareStmt(prepare, walk) {
-    noteKind(walk, 'PREPARE')
+    walk.kind('PREPARE')
     if (prepare.query === undefined) {
-      walk.facts.refuse('PREPARE of nothing')
+      walk.found.refuse('PREPARE of nothing')
       return
     }
-    const statement = statementWithin(prepare.query, walk)
-    walk.facts.absorb(statement)
-    walk.facts.scope.push({ step: 'prepare', name: prepare.name ?? '', statement })
+    const statement = walk.within([prepare.query])
+    walk.found.absorb(statement)
+    walk.found.steps.push({ step: 'prepare', name: prepare.name ?? '', statement })
     walk.children('PrepareStmt', prepare, ['query'])
   },
 
   ExecuteStmt(execute, walk) {
-    noteKind(walk, 'EXECUTE')
-    walk.facts.executes.add(execute.name ?? '')
+    walk.kind('EXECUTE')
+    walk.found.executes.add(execute.name ?? '')
     walk.children('ExecuteStmt', execute)
   },
 
   DeallocateStmt(deallocate, walk) {
-    noteKind(walk, 'DEALLOCATE')
+    walk.kind('DEALLOCATE')
     const name = deallocate.isall === true ? undefined : deallocate.name
-    walk.facts.scope.push({ step: 'deallocate', name })
+    walk.found.steps.push({ step: 'deallocate', name })
   },
 
   DeclareCursorStmt(declare, walk) {
-    noteKind(walk, 'DECLARE')
+    walk.kind('DECLARE')
     if (declare.query === undefined) {
-      walk.facts.refuse('DECLARE of nothing')
+      walk.found.refuse('DECLARE of nothing')
       return
     }
-    const statement = statementWithin(declare.query, walk)
-    walk.facts.absorb(statement)
+    const statement = walk.within([declare.query])
+    walk.found.absorb(statement)
     const hold = ((declare.options ?? 0) & CURSOR_OPT_HOLD) !== 0
-    walk.facts.scope.push({ step: 'declare', name: declare.portalname ?? '', hold, statement })
+    walk.found.steps.push({ step: 'declare', name: declare.portalname ?? '', hold, statement })
   },
 
   FetchStmt(fetch, walk) {
-    noteKind(walk, fetch.ismove === true ? 'MOVE' : 'FETCH')
-    walk.facts.need('read')
-    walk.facts.fetches.add(fetch.portalname ?? '')
+    walk.kind(fetch.ismove === true ? 'MOVE' : 'FETCH')
+    walk.found.need('read')
+    walk.found.fetches.add(fetch.portalname ?? '')
   },
 
   ClosePortalStmt(close, walk) {
-    noteKind(walk, 'CLOSE')
-    walk.facts.scope.push({ step: 'close', name: close.portalname })
+    walk.kind('CLOSE')
+    walk.found.steps.push({ step: 'close', name: close.portalname })
   },
 
   ListenStmt(_listen, walk) {
-    noteKind(walk, 'LISTEN')
-    walk.facts.need('read')
+    walk.kind('LISTEN')
+    walk.found.need('read')
   },
 
   UnlistenStmt(_unlisten, walk) {
-    noteKind(walk, 'UNLISTEN')
+    walk.kind('UNLISTEN')
   },
 
   NotifyStmt(_notify, walk) {
-    noteKind(walk, 'NOTIFY')
-    walk.facts.need('write')
+    walk.kind('NOTIFY')
+    walk.found.need('write')
   },
 }
 

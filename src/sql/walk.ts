@@ -1,8 +1,9 @@
 import type { Node, RangeVar, WithClause } from 'libpg-query'
-import type { Facts } from './facts.ts'
-import { builtinEffect, type FunctionEffect, isBuiltinOperator } from './functions.ts'
+import { builtinEffect } from './functions.ts'
 import { GRAMMAR } from './grammar.ts'
-import type { Access } from './statement.ts'
+import type { PlpgsqlBody } from './plpgsql.ts'
+import { type Command, Findings, type RawStatement } from './raw.ts'
+import type { Access, Need } from './statement.ts'
 
 /** One field of a node: scalars have no type and are not walked. */
 type Field = { readonly type: string | undefined; readonly isList: boolean }
@@ -30,15 +31,6 @@ function readGrammar(text: string): ReadonlyMap<string, Shape> {
 /** Names of the WITH queries visible at a place, innermost first. */
 type Ctes = { readonly names: ReadonlySet<string>; readonly outer: Ctes } | undefined
 
-/** What the walk asks about a name; a catalog answers better than the text alone. */
-export type Names = {
-  readonly functionEffect: (schema: string | undefined, name: string) => FunctionEffect
-  readonly isNotNull: (relation: RangeVar, column: string) => boolean
-}
-
-/** Answers from PostgreSQL's own names, without a catalog. */
-export const BUILTIN_NAMES: Names = { functionEffect: builtinEffect, isNotNull: () => false }
-
 type NodeName = Node extends infer N ? (N extends N ? keyof N : never) : never
 
 type NodeOf<K extends NodeName> = Extract<Node, Record<K, unknown>>[K]
@@ -48,10 +40,11 @@ export type Visitors = { readonly [K in NodeName]?: (node: NodeOf<K>, walk: Walk
 
 /** What a walk needs from outside. */
 export type Surroundings = {
-  readonly names: Names
   readonly visitors: Visitors
   /** Parses the body of a function; undefined when it can't be read. */
   readonly parseBody: (text: string) => readonly Node[] | undefined
+  /** Reads the statement being walked as a PL/pgSQL function; undefined when it can't be read. */
+  readonly parsePlpgsql: () => PlpgsqlBody | undefined
 }
 
 type Visit = (node: unknown, walk: Walk) => void
@@ -63,7 +56,7 @@ type Visit = (node: unknown, walk: Walk) => void
  * understood, which needs 'admin'. Nodes with a meaning of their own have a visitor, all others are walked through.
  */
 export class Walk {
-  readonly facts: Facts
+  readonly found: Findings
   readonly around: Surroundings
   /** How a relation met in a plain field is used: the statement around it decides. */
   access: Access = 'read'
@@ -71,8 +64,8 @@ export class Walk {
   isExplained = false
   #ctes: Ctes
 
-  constructor(facts: Facts, around: Surroundings) {
-    this.facts = facts
+  constructor(found: Findings, around: Surroundings) {
+    this.found = found
     this.around = around
   }
 
@@ -94,14 +87,14 @@ export class Walk {
     // The name comes from the same tree as the value, so that the visitor gets the node it is declared for.
     const visit = Reflect.get(this.around.visitors, type) as Visit | undefined
     if (visit !== undefined) visit(value, this)
-    else if (type.endsWith('Stmt')) this.facts.refuse(`statement ${type}`)
+    else if (type.endsWith('Stmt')) this.found.refuse(`statement ${type}`)
     else this.children(type, value)
   }
 
   /** Walks all fields of a node except those the caller has dealt with. */
   children(type: string, value: unknown, except: readonly string[] = []): void {
     const shape = SHAPES.get(type)
-    if (shape === undefined) this.facts.refuse(`node ${type}`)
+    if (shape === undefined) this.found.refuse(`node ${type}`)
     else if (shape.size > 0) this.#fields(type, shape, value, except)
   }
 
@@ -112,7 +105,7 @@ export class Walk {
     }
     for (const key in value) {
       const field = shape.get(key)
-      if (field === undefined) this.facts.refuse(`field ${type}.${key}`)
+      if (field === undefined) this.found.refuse(`field ${type}.${key}`)
       else if (field.type !== undefined && !except.includes(key)) {
         this.#field(field, Reflect.get(value, key))
       }
@@ -131,7 +124,7 @@ export class Walk {
   }
 
   #odd(value: unknown): void {
-    this.facts.refuse(`a ${typeof value} where a node should be`)
+    this.found.refuse(`a ${typeof value} where a node should be`)
   }
 
   /** Walks with another access for relations in plain fields. */
@@ -155,7 +148,7 @@ export class Walk {
     const queries = (clause.ctes ?? []).flatMap(cte =>
       'CommonTableExpr' in cte ? [cte.CommonTableExpr] : [],
     )
-    if (queries.length !== clause.ctes?.length) this.facts.refuse('an unusual WITH')
+    if (queries.length !== clause.ctes?.length) this.found.refuse('an unusual WITH')
     if (clause.recursive === true) {
       this.#show(queries.map(query => query.ctename ?? ''))
     }
@@ -177,49 +170,62 @@ export class Walk {
     return false
   }
 
-  /** Walks a query that starts afresh: no WITH query of the outside is visible in it. */
-  apart(walk: () => void): void {
-    const before = this.#ctes
-    this.#ctes = undefined
-    walk()
-    this.#ctes = before
+  /** Notes a kind, the first as the statement's own. What is only explained is not done. */
+  kind(kind: string): void {
+    if (this.found.kind === '') this.found.kind = kind
+    if (!this.isExplained || kind === 'EXPLAIN') this.found.kinds.add(kind)
   }
 
-  /** Notes a relation in a place where a WITH query can't stand. */
-  relation(relation: RangeVar | undefined, access: Access): void {
+  /** Notes what doing something takes; explaining it takes the right to read. */
+  need(need: Need): void {
+    this.found.need(this.isExplained ? 'read' : need)
+  }
+
+  /** Notes a relation in a place where a WITH query can't stand. Explaining a change only reads. */
+  relation(
+    relation: RangeVar | undefined,
+    access: Access,
+    command: Command,
+    columns: readonly string[] = [],
+  ): void {
     if (relation === undefined) return
-    const used: Access = this.isExplained && access === 'write' ? 'read' : access
-    this.facts.relation(relation.schemaname, relation.relname ?? '', used)
+    const isPlanned = this.isExplained && access !== 'read'
+    this.found.use({
+      schema: relation.schemaname,
+      name: relation.relname ?? '',
+      access: isPlanned ? 'read' : access,
+      command: isPlanned ? 'SELECT' : command,
+      columns,
+      isOnly: relation.inh !== true,
+    })
     this.children('RangeVar', relation)
   }
 
-  /** Notes the call of a function. Returns what it may do. */
-  call(schema: string | undefined, name: string): void {
-    const effect = this.around.names.functionEffect(schema, name)
-    const spelled = schema === undefined ? name : `${schema}.${name}`
-    this.facts.functions.add(spelled)
-    if (effect.need !== 'read' || !effect.known) this.facts.actingFunctions.add(spelled)
-    if (!effect.known) this.facts.unknownFunctions.add(spelled)
-    this.facts.need(effect.need, effect.hazard)
+  /** Notes the call of a function. */
+  call(list: readonly Node[] | undefined): void {
+    const [schema, name] = qualifiedName(list)
+    if (name === undefined) this.found.refuse('a function without a name')
+    else this.found.call({ schema, name })
   }
 
   /** Notes a function that an object is made of: calling the object later will call it under another name. */
-  mention(name: readonly Node[] | undefined): void {
-    const [schema, last] = qualifiedName(name)
-    if (last === undefined) return
-    const effect = this.around.names.functionEffect(schema, last)
-    if (effect.known) this.facts.need(effect.need, effect.hazard)
+  mention(list: readonly Node[] | undefined): void {
+    const [schema, name] = qualifiedName(list)
+    const effect = name === undefined ? undefined : builtinEffect(schema, name)
+    if (effect?.known === true) this.found.need(effect.need, effect.hazard)
   }
 
-  /** Notes the use of an operator; PostgreSQL's own are syntax. */
-  operator(name: readonly Node[] | undefined): void {
-    const [schema, symbol] = qualifiedName(name)
-    if (symbol === undefined || isBuiltinOperator(schema, symbol)) return
-    const spelled = schema === undefined ? symbol : `${schema}.${symbol}`
-    this.facts.functions.add(spelled)
-    this.facts.actingFunctions.add(spelled)
-    this.facts.unknownFunctions.add(spelled)
-    this.facts.need('write')
+  /** Notes the use of an operator. */
+  operator(list: readonly Node[] | undefined): void {
+    const [schema, name] = qualifiedName(list)
+    if (name !== undefined) this.found.operator({ schema, name })
+  }
+
+  /** Walks a statement that is part of another into findings of its own. */
+  within(nodes: readonly Node[]): RawStatement {
+    const inner = new Walk(new Findings(), this.around)
+    inner.nodes(nodes)
+    return inner.found.raw('', '')
   }
 }
 
