@@ -5,6 +5,7 @@
  * ends it when its pipe to us closes, which the kernel does for us.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, chown, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -26,8 +27,8 @@ export type PostgresOptions = {
   readonly hba?: readonly string[]
   /** Written into the data folder with mode 0600 (a certificate and its key, for example). */
   readonly files?: Readonly<Record<string, string>>
-  /** Where the temporary folder goes; the system's when left out. */
-  readonly parentDirectory?: string
+  /** Kept, with the database in it, and taken up again next time; a temporary one when left out. */
+  readonly directory?: string
 }
 
 export type RunningPostgres = {
@@ -37,7 +38,7 @@ export type RunningPostgres = {
   readonly logFile: string
   /** Stops and starts again on the same port; open connections end with 57P01. */
   readonly restart: () => Promise<void>
-  /** Stops and removes every file. */
+  /** Stops and removes every file, unless the folder was to be kept. */
   readonly stop: () => Promise<void>
 }
 
@@ -61,13 +62,14 @@ const START_TIMEOUT_MS = 30_000
  * Throws: UNREACHABLE with the end of PostgreSQL's own log.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
-  const directory = await mkdtemp(join(options.parentDirectory ?? tmpdir(), 'dbgate-pg-'))
+  const isKept = options.directory !== undefined
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'dbgate-pg-')))
   try {
     const owner = await unprivilegedOwner()
     if (owner !== undefined) await chown(directory, owner.uid, owner.gid)
     const binaries =
       owner === undefined ? options.binaries : await reachableBinaries(options.binaries, directory)
-    const cluster = new Cluster(directory, binaries, owner)
+    const cluster = new Cluster(directory, binaries, owner, isKept)
     await cluster.make(options)
     await cluster.start()
     return {
@@ -81,11 +83,11 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
       },
       stop: async () => {
         await cluster.end('remove')
-        await rm(directory, { recursive: true, force: true })
+        if (!isKept) await rm(directory, { recursive: true, force: true })
       },
     }
   } catch (thrown) {
-    await rm(directory, { recursive: true, force: true })
+    if (!isKept) await rm(directory, { recursive: true, force: true })
     throw thrown
   }
 }
@@ -107,15 +109,15 @@ async function unprivilegedOwner(): Promise<Owner | undefined> {
 }
 
 /**
- * $0 postgres, $1 work folder, the rest its arguments. File descriptor 3 is the pipe to us: the word
- * `keep` or its end stops the database; its end also removes the folder.
+ * $0 postgres, $1 the folder to remove in the end if any, the rest its arguments. File descriptor 3 is
+ * the pipe to us: the word `keep` or its end stops the database; its end also removes the folder.
  */
 const KEEPER = `
 work=$1; shift
 "$0" "$@" </dev/null 3<&- & pid=$!
 ( read -r word <&3; kill -INT $pid 2>/dev/null
   while kill -0 $pid 2>/dev/null; do sleep 0.05; done
-  [ "$word" = keep ] || rm -rf "$work" ) </dev/null >/dev/null 2>&1 &
+  [ "$word" = keep ] || [ -z "$work" ] || rm -rf "$work" ) </dev/null >/dev/null 2>&1 &
 exec 3<&-
 wait $pid`
 
@@ -126,10 +128,12 @@ class Cluster {
   readonly #data: string
   readonly #binaries: Binaries
   readonly #owner: Owner | undefined
+  readonly #isKept: boolean
   #child: ChildProcess | undefined
 
-  constructor(directory: string, binaries: Binaries, owner: Owner | undefined) {
+  constructor(directory: string, binaries: Binaries, owner: Owner | undefined, isKept: boolean) {
     this.#directory = directory
+    this.#isKept = isKept
     this.#data = join(directory, 'data')
     this.logFile = join(directory, 'postgres.log')
     this.#binaries = binaries
@@ -137,6 +141,9 @@ class Cluster {
   }
 
   async make(options: PostgresOptions): Promise<void> {
+    const made = join(this.#directory, 'made')
+    if (existsSync(made)) return // kept from last time
+    await rm(this.#data, { recursive: true, force: true }) // half made, should there be one
     const passwordFile = join(this.#directory, 'password')
     await this.#write(passwordFile, `${options.password}\n`)
     await this.#run('initdb', [
@@ -162,6 +169,7 @@ class Cluster {
       const single = ['--single', '-j', '-D', this.#data, '-c', 'exit_on_error=on', database]
       await this.#run('postgres', single, `${sql}\n\n`)
     }
+    await this.#write(made, '')
   }
 
   async start(): Promise<void> {
@@ -173,7 +181,7 @@ class Cluster {
     const [command, argv] =
       process.platform === 'win32'
         ? [postgres, args]
-        : ['/bin/sh', ['-c', KEEPER, postgres, this.#directory, ...args]]
+        : ['/bin/sh', ['-c', KEEPER, postgres, this.#isKept ? '' : this.#directory, ...args]]
     const child = spawn(command, argv, {
       ...this.#identity(),
       cwd: this.#directory,
@@ -266,6 +274,22 @@ export async function freePort(): Promise<number> {
   await new Promise(resolve => server.close(resolve))
   if (address === null || typeof address === 'string') throw new Error('no port')
   return address.port
+}
+
+/** Returns the first port from `preferred` on that is free, or any free one after twenty tries. */
+export async function portFrom(preferred: number): Promise<number> {
+  for (let port = preferred; port < Math.min(preferred + 20, 65_536); port++) {
+    if (await isFree(port)) return port
+  }
+  return freePort()
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 async function answers(port: number): Promise<boolean> {

@@ -47,7 +47,8 @@ export async function startBareGate(
   const directory = await mkdtemp(join(tmpdir(), 'dbgate-gate-'))
   const auditDirectory = join(directory, 'audit')
   const audit = await AuditLog.open(auditDirectory, { now: Date.now })
-  const analyser = await createAnalyser({})
+  const analyser = createAnalyser()
+  await analyser.ready()
   const reports: GateReport[] = []
   const { upstream } = database
   const target: TargetConfig = {

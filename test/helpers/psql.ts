@@ -46,5 +46,6 @@ function normal(output: Buffer): string {
     .replace(/(received from server process with PID )\d+/g, '$1N')
     .replace(/^\w{3} \w{3} .* (\(every [\d.]+s\))$/gm, 'NOW $1')
     .replace(/^(lo_import|lo_unlink) \d+$/gm, '$1 N')
+    .replace(/(ERROR: {2}large object )\d{5}( does not)/g, '$1N$2')
     .replace(/(Query Identifier"?: )-?\d+/g, '$1N')
 }
