@@ -27,6 +27,8 @@ export type DirectOptions = {
 }
 
 const TLS_HANDSHAKE = 0x16
+/** Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL */
+const ALPN = 'postgresql'
 const MAX_TOKEN_BYTES = 32 * 1024
 const HEADER_BYTES = 5
 const AGENT = 'direct'
@@ -119,7 +121,13 @@ async function secure(
       throw new DbgateError('PROTOCOL', 'received unencrypted data after SSL request')
     socket.write('S')
   }
-  return handshake(socket, context, options.startupMs)
+  const tls = await handshake(socket, context, options.startupMs)
+  // TLS begun at once must name the protocol, so that no browser can be talked into speaking to us (ALPACA).
+  if (first === TLS_HANDSHAKE && tls.alpnProtocol !== ALPN) {
+    tls.destroy()
+    return null
+  }
+  return tls
 }
 
 function firstByte(socket: Socket, timeoutMs: number): Promise<number | null> {
@@ -145,7 +153,7 @@ function handshake(socket: Socket, context: SecureContext, timeoutMs: number): P
   const tls = new TLSSocket(socket, {
     isServer: true,
     secureContext: context,
-    ALPNProtocols: ['postgresql'],
+    ALPNProtocols: [ALPN],
   })
   return new Promise((resolve, reject) => {
     const fail = (cause?: unknown): void => {
