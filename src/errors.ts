@@ -52,6 +52,11 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(TABLE, text)
 }
 
+/** The exit code that goes with a code another dbgate sent, or undefined for one that this version has not. */
+export function exitCodeOf(code: string): number | undefined {
+  return isErrorCode(code) ? TABLE[code][2] : undefined
+}
+
 /** What an error says besides its message: `detail` and `hint` are whole sentences, `next` a command to type. */
 export type ErrorMore = {
   readonly detail?: string

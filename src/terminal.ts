@@ -22,7 +22,7 @@ export type TerminalStreams = {
 export type TerminalStream = {
   readonly isTTY?: boolean
   readonly columns?: number
-  write(text: string): boolean
+  write(chunk: string | Uint8Array): boolean
 }
 
 /** The marks and their plain-ASCII stand-ins for a terminal that is not UTF-8. */
@@ -71,8 +71,8 @@ export class Terminal {
   }
 
   /** Writes to stdout as is; false when the reader is slower than we are, see the stream's 'drain'. */
-  raw(text: string): boolean {
-    return this.#streams.stdout.write(text)
+  raw(chunk: string | Uint8Array): boolean {
+    return this.#streams.stdout.write(chunk)
   }
 }
 

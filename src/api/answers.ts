@@ -146,3 +146,44 @@ export function readAudit(value: unknown): readonly AuditEntry[] {
     }
   })
 }
+
+/** What a check of the audit log found, from the server or from a local one. */
+export type VerificationAnswer = {
+  readonly isWhole: boolean
+  readonly segments: number
+  readonly records: number
+  readonly last: { readonly n: number; readonly t: string; readonly sha256: string } | undefined
+  /** The first place that does not fit. */
+  readonly broken:
+    | { readonly segment: number; readonly line: number; readonly message: string }
+    | undefined
+  readonly breaks: number
+  readonly unfinishedBytes: number
+}
+
+export function readVerification(value: unknown): VerificationAnswer {
+  const root = object(value, 'verification')
+  return {
+    isWhole: boolean(root.isWhole, 'isWhole'),
+    segments: number(root.segments, 'segments'),
+    records: number(root.records, 'records'),
+    last: maybe(root.last, 'last', (item, where) => {
+      const last = object(item, where)
+      return {
+        n: number(last.n, `${where}.n`),
+        t: text(last.t, `${where}.t`),
+        sha256: text(last.sha256, `${where}.sha256`),
+      }
+    }),
+    broken: maybe(root.broken, 'broken', (item, where) => {
+      const broken = object(item, where)
+      return {
+        segment: number(broken.segment, `${where}.segment`),
+        line: number(broken.line, `${where}.line`),
+        message: text(broken.message, `${where}.message`),
+      }
+    }),
+    breaks: number(root.breaks, 'breaks'),
+    unfinishedBytes: number(root.unfinishedBytes, 'unfinishedBytes'),
+  }
+}

@@ -8,8 +8,10 @@ import {
   readAudit,
   readDiscovery,
   readTargets,
+  readVerification,
   readWhoami,
   type TargetAnswer,
+  type VerificationAnswer,
   type Whoami,
 } from './answers.ts'
 import { maybe, object, text, texts } from './shape.ts'
@@ -32,7 +34,7 @@ export type ApiClient = {
   targets(): Promise<readonly TargetAnswer[]>
   audit(query: AuditQuery): Promise<readonly AuditEntry[]>
   /** The server's own check of its audit log, as it reports it. */
-  verifyAudit(): Promise<unknown>
+  verifyAudit(): Promise<VerificationAnswer>
   sessions(): Promise<unknown>
   /** Tells the server that the sign-in was renewed: this principal's live sessions go on until the new expiry. */
   renew(): Promise<void>
@@ -64,7 +66,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     whoami: async () => readWhoami(await get('/api/v1/whoami')),
     targets: async () => readTargets(await get('/api/v1/targets')),
     audit: async query => readAudit(await get(`/api/v1/audit?${auditParameters(query)}`)),
-    verifyAudit: () => get('/api/v1/audit?verify'),
+    verifyAudit: async () => readVerification(await get('/api/v1/audit?verify')),
     sessions: () => get('/api/v1/sessions'),
     renew: async () => {
       await send(options, 'POST', '/api/v1/renew', await options.token())

@@ -6,13 +6,15 @@
  */
 
 export { Answering, type AnsweringOptions, type SessionView } from './answering.ts'
-export type {
-  AuditEntry,
-  Discovery,
-  GrantedTarget,
-  LoginOffer,
-  TargetAnswer,
-  Whoami,
+export {
+  type AuditEntry,
+  type Discovery,
+  type GrantedTarget,
+  type LoginOffer,
+  readVerification,
+  type TargetAnswer,
+  type VerificationAnswer,
+  type Whoami,
 } from './answers.ts'
 export { fingerprintOf } from './certificate.ts'
 export { ownCertificate, readCertificate, type TlsMaterial } from './certificate-file.ts'

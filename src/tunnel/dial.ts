@@ -40,7 +40,7 @@ export type DialerOptions = {
 export type Upstream = { readonly socket: Socket; readonly isWarm: boolean }
 
 const DEFAULT_MAX_WARM = 4
-const DEFAULT_WARM_MS = 20_000
+const DEFAULT_WARM_MS = 45_000
 /** After this long without a client nothing is kept ready any more. */
 const KEEP_WARM_MS = 5 * 60_000
 const ANSWER_MS = 15_000

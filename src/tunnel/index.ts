@@ -36,6 +36,16 @@ export {
   type TunnelOptions,
 } from './open.ts'
 export {
+  type Greeting,
+  greet,
+  openQuery,
+  type QueryOptions,
+  query,
+  type ResultColumn,
+  type ResultSink,
+  StatementFailed,
+} from './query.ts'
+export {
   announce,
   closeRunning,
   findRunning,

@@ -4,6 +4,7 @@ import { Dialer } from './dial.ts'
 import { isAway, Link, type LinkEvent } from './link.ts'
 import { Listener, type ListenerEvent, type LocalClient } from './listen.ts'
 import { createLocalAccount } from './login.ts'
+import { type Greeting, greet } from './query.ts'
 import { type SignIn, type SignInEvent, TokenKeeper } from './sign-in.ts'
 
 /** Everything that happens to an open tunnel. */
@@ -38,6 +39,11 @@ export type Tunnel = {
   readonly clients: readonly LocalClient[]
   /** When the sign-in ends unless it is renewed. Units: epoch ms. */
   readonly signedInUntil: number | undefined
+  /**
+   * Opens a session of our own and leaves at once: whether the database behind the gate answers.
+   * Throws: StatementFailed with its reason; as `Dialer.dial`.
+   */
+  greet(): Promise<Greeting>
   /** Closes the port and every connection. */
   close(): Promise<void>
 }
@@ -97,6 +103,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     },
     get signedInUntil() {
       return keeper.expiresAt
+    },
+    greet: async () => {
+      const { socket } = await dialer.dial()
+      return greet(socket, { ...options, application: 'dbgate connect' })
     },
     async close() {
       keeper.stop()

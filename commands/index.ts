@@ -1,0 +1,40 @@
+import type { Config } from '@oclif/core/config'
+import type { BaseCommand } from './base.ts'
+
+/** One command: its line in the root help, where it stands there, and how to load it. */
+export type CommandEntry = {
+  readonly group: 'every day' | 'looking back' | 'running it'
+  readonly load: () => Promise<CommandClass>
+}
+
+/** What every command module exports as its default, and the one way to start it. */
+export type CommandClass = typeof BaseCommand &
+  (new (
+    argv: string[],
+    config: Config,
+  ) => BaseCommand)
+
+const entry = (
+  group: CommandEntry['group'],
+  load: () => Promise<{ readonly default: unknown }>,
+): CommandEntry => ({ group, load: async () => (await load()).default as CommandClass })
+
+/**
+ * The table of contents of the command line. Nothing is loaded before it is asked for, so that `--help`
+ * and `ls` start without the weight of the others.
+ */
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  login: entry('every day', () => import('./login.ts')),
+  logout: entry('every day', () => import('./logout.ts')),
+  whoami: entry('every day', () => import('./whoami.ts')),
+  ls: entry('every day', () => import('./ls.ts')),
+  connect: entry('every day', () => import('./connect.ts')),
+  sql: entry('every day', () => import('./sql.ts')),
+  status: entry('every day', () => import('./status.ts')),
+  disconnect: entry('every day', () => import('./disconnect.ts')),
+  'audit search': entry('looking back', () => import('./audit-search.ts')),
+  'audit verify': entry('looking back', () => import('./audit-verify.ts')),
+  serve: entry('running it', () => import('./serve.ts')),
+  'serve schema': entry('running it', () => import('./serve-schema.ts')),
+  demo: entry('running it', () => import('./demo.ts')),
+}

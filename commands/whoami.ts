@@ -1,0 +1,50 @@
+import { boolean } from '@oclif/core/flags'
+import { pad, visible } from '../src/terminal.ts'
+import { BaseCommand } from './base.ts'
+import { openSignedIn } from './signed-in.ts'
+import { clockTime } from './times.ts'
+
+export default class Whoami extends BaseCommand {
+  static override summary = 'who you are to the server, and what is open to you'
+  static override examples = ['dbgate whoami', 'dbgate whoami --claims']
+  static override flags = {
+    claims: boolean({ description: 'what the ID token says, without its signature' }),
+  }
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(Whoami)
+    const { name, api, signIn } = await openSignedIn(this.io, flags.server)
+    const me = await api.whoami()
+    const { terminal, io } = this
+    if (flags.claims) {
+      const { decodeClaims } = await import('../src/identity/index.ts')
+      const claims = decodeClaims((await signIn.current()).token)
+      this.result(flags.json, claims, () => {
+        for (const line of JSON.stringify(claims, null, 2).split('\n')) terminal.out(visible(line))
+      })
+      return
+    }
+    const answer = {
+      server: name,
+      user: { email: me.user, name: me.name, groups: me.groups },
+      issuer: me.issuer,
+      expires_at: new Date(me.expiresAt).toISOString(),
+      targets: me.targets,
+    }
+    this.result(flags.json, answer, () => {
+      const dot = ` ${terminal.marks.dot} `
+      terminal.out(visible([me.user, me.name, name].join(dot)))
+      terminal.out(`groups   ${me.groups.length === 0 ? '-' : visible(me.groups.join(', '))}`)
+      terminal.out(`until    ${clockTime(me.expiresAt, io.now())}, renews itself while in use`)
+      const names = me.targets.map(target => visible(target.name))
+      const width = Math.max(0, ...names.map(text => text.length))
+      me.targets.forEach((target, index) => {
+        const may = `${visible(target.role)} (${visible(target.may.join(', '))})`
+        terminal.out(
+          `${index === 0 ? 'may' : '   '}      ${pad(names[index] ?? '', width)}  ${may}`,
+        )
+      })
+      if (me.targets.length === 0) terminal.out('may      nothing yet; your admin can see why')
+    })
+  }
+}
