@@ -1,12 +1,15 @@
 import { DbgateError } from '../errors.ts'
 import { BigStack } from './big-stack.ts'
-import { concludeAll, dependsOnScope } from './conclude.ts'
-import { BUILTIN_LOOKUP } from './lookup.ts'
+import type { Catalog } from './catalog.ts'
+import { CatalogLookup } from './catalog-lookup.ts'
+import { Concluder, dependsOnScope } from './conclude.ts'
+import { BUILTIN_LOOKUP, type Lookup } from './lookup.ts'
 import { Memo } from './memo.ts'
 import { compileParser, openParser, type Parser, ParserTrap } from './parser.ts'
 import { type Reading, readStatements } from './read.ts'
 import type { Scope } from './scope.ts'
 import type { Analysis } from './statement.ts'
+import { ParserMissing, StoredReader } from './stored.ts'
 
 export type AnalyserOptions = {
   /** Larger texts are refused unread. */
@@ -36,12 +39,19 @@ const BYTES_OF_STATEMENT = 4000
 
 const MAX_WAITING = 64
 
-/** What is remembered of a text. Results that depend on a session's scope die with that scope. */
+/** What a reading came to, and under which circumstances. */
+type Known = {
+  readonly catalog: Catalog | undefined
+  readonly searchPath: Scope['searchPath']
+  readonly analysis: Analysis
+}
+
+/** What is remembered of a text. A result that depends on a session's names dies with that session's scope. */
 type Remembered = {
   readonly reading: Reading
-  /** What it comes to for every session, unless it depends on a session's names. */
-  analysis: Analysis | undefined
-  readonly byScope: WeakMap<Scope, Analysis>
+  readonly isScoped: boolean
+  latest: Known | undefined
+  readonly byScope: WeakMap<Scope, Known>
 }
 
 /**
@@ -55,6 +65,9 @@ export class Analyser {
   readonly #module: WebAssembly.Module
   readonly #memo: Memo<Remembered>
   readonly #bigStack: BigStack
+  readonly #concluder = new Concluder()
+  readonly #stored: StoredReader
+  readonly #lookups = new WeakMap<Catalog, CatalogLookup>()
   #parser: Parser | undefined
   #opening: Promise<void> | undefined
   #closed = false
@@ -62,8 +75,9 @@ export class Analyser {
   constructor(options: AnalyserOptions) {
     this.#options = { ...DEFAULTS, ...options }
     this.#module = compileParser()
-    this.#memo = new Memo(this.#options.maxMemoEntries, this.#options.maxMemoBytes)
-    const { stackSizeMb, timeLimitMs } = this.#options
+    const { maxMemoEntries, maxMemoBytes, maxSyncBytes, stackSizeMb, timeLimitMs } = this.#options
+    this.#memo = new Memo(maxMemoEntries, maxMemoBytes)
+    this.#stored = new StoredReader(() => this.#parser, maxSyncBytes)
     this.#bigStack = new BigStack({
       module: this.#module,
       stackSizeMb,
@@ -79,7 +93,7 @@ export class Analyser {
   }
 
   /**
-   * Analyses SQL text, the bytes exactly as they came.
+   * Analyses SQL text, the bytes exactly as they came. A catalog says what the names in it stand for.
    *
    * The result is shared with every session that sends the same text. Never throws for a text: what can't be read is
    * `ok: false`, and nothing of it may run.
@@ -87,26 +101,26 @@ export class Analyser {
    * Ownership: the bytes are read before the call returns, or copied.
    * Throws: INTERNAL (XX000) after close().
    */
-  analyse(text: Buffer, scope: Scope): Analysis | Promise<Analysis> {
+  analyse(text: Buffer, scope: Scope, catalog?: Catalog): Analysis | Promise<Analysis> {
     if (this.#closed) throw new DbgateError('INTERNAL', 'analyser is closed')
     const { maxBytes, maxSyncBytes } = this.#options
     if (text.length > maxBytes) return tooLarge(maxBytes)
     const key = text.toString('latin1')
     const remembered = this.#memo.get(key)
-    if (remembered !== undefined) return analysisIn(remembered, scope)
-    if (text.length > maxSyncBytes) return this.#analyseApart(key, text, scope)
-    if (this.#parser === undefined) return this.#analyseLater(Buffer.from(text), scope)
+    if (remembered !== undefined) return this.#conclude(remembered, scope, catalog)
+    if (text.length > maxSyncBytes) return this.#analyseApart(key, text, scope, catalog)
+    if (this.#parser === undefined) return this.#analyseLater(Buffer.from(text), scope, catalog)
     const reading = this.#readHere(this.#parser, text)
-    if (reading === undefined) return this.#analyseApart(key, text, scope)
-    return analysisIn(this.#remember(key, reading), scope)
+    if (reading === undefined) return this.#analyseApart(key, text, scope, catalog)
+    return this.#conclude(this.#remember(key, reading), scope, catalog)
   }
 
   /** Ends the thread for monsters; nothing can be analysed any more. */
   async close(): Promise<void> {
     this.#closed = true
     this.#memo.clear()
-    this.#parser = undefined
     await this.#opening
+    this.#parser = undefined
     await this.#bigStack.close()
   }
 
@@ -123,27 +137,69 @@ export class Analyser {
     }
   }
 
-  async #analyseApart(key: string, text: Buffer, scope: Scope): Promise<Analysis> {
+  async #analyseApart(
+    key: string,
+    text: Buffer,
+    scope: Scope,
+    catalog: Catalog | undefined,
+  ): Promise<Analysis> {
     const reading = await this.#bigStack.read(Buffer.from(text))
-    return analysisIn(this.#remember(key, reading), scope)
+    return this.#conclude(this.#remember(key, reading), scope, catalog)
   }
 
-  async #analyseLater(text: Buffer, scope: Scope): Promise<Analysis> {
+  async #analyseLater(text: Buffer, scope: Scope, catalog: Catalog | undefined): Promise<Analysis> {
     await this.ready()
-    if (this.#parser !== undefined || this.#closed) return this.analyse(text, scope)
+    if (this.#parser !== undefined || this.#closed) return this.analyse(text, scope, catalog)
     // It could not be opened: the other thread says why not, and the next text tries again.
     this.#replace()
-    return this.#analyseApart(text.toString('latin1'), text, scope)
+    return this.#analyseApart(text.toString('latin1'), text, scope, catalog)
   }
 
   /** A refusal for want of time or threads may not hold for the next attempt, so that it is not kept. */
   #remember(key: string, reading: Reading): Remembered {
-    const remembered: Remembered = { reading, analysis: undefined, byScope: new WeakMap() }
+    const isScoped = reading.ok && reading.statements.some(dependsOnScope)
+    const remembered = { reading, isScoped, latest: undefined, byScope: new WeakMap() }
     if (reading.ok || reading.error.reason !== 'parser-failed') {
       const count = reading.ok ? reading.statements.length : 1
       this.#memo.set(key, remembered, key.length + count * BYTES_OF_STATEMENT)
     }
     return remembered
+  }
+
+  /** Says what a reading comes to in a session and a database. */
+  #conclude(
+    remembered: Remembered,
+    scope: Scope,
+    catalog: Catalog | undefined,
+  ): Analysis | Promise<Analysis> {
+    const { reading, isScoped, byScope } = remembered
+    if (!reading.ok) return reading
+    const { searchPath } = scope
+    const known = isScoped ? byScope.get(scope) : remembered.latest
+    if (known?.catalog === catalog && known?.searchPath === searchPath) return known.analysis
+    try {
+      const lookupIn = (current: Scope) => this.#lookup(catalog, current)
+      const statements = this.#concluder.concludeAll(reading.statements, lookupIn, scope)
+      const analysis: Analysis = { ok: true, statements }
+      const latest = { catalog, searchPath, analysis }
+      if (isScoped) byScope.set(scope, latest)
+      else remembered.latest = latest
+      return analysis
+    } catch (thrown) {
+      if (!(thrown instanceof ParserMissing)) {
+        throw new DbgateError('INTERNAL', 'statement could not be analysed', { cause: thrown })
+      }
+      if (this.#parser?.trapped !== false) this.#replace()
+      return this.ready().then(() => this.#conclude(remembered, scope, catalog))
+    }
+  }
+
+  #lookup(catalog: Catalog | undefined, scope: Scope): Lookup {
+    if (catalog === undefined) return BUILTIN_LOOKUP
+    const known = this.#lookups.get(catalog)
+    const lookup = known ?? CatalogLookup.open(catalog, catalog.path, this.#stored)
+    if (known === undefined) this.#lookups.set(catalog, lookup)
+    return scope.searchPath === 'moved' ? lookup.along(undefined) : lookup
   }
 
   #replace(): void {
@@ -159,23 +215,6 @@ export class Analyser {
       },
     )
   }
-}
-
-function analysisIn(remembered: Remembered, scope: Scope): Analysis {
-  const { reading, byScope } = remembered
-  if (!reading.ok) return reading
-  const known = remembered.analysis ?? byScope.get(scope)
-  if (known !== undefined) return known
-  const statements = concludeAll(
-    reading.statements,
-    () => BUILTIN_LOOKUP,
-    scope,
-    same => same,
-  )
-  const analysis: Analysis = { ok: true, statements }
-  if (reading.statements.some(dependsOnScope)) byScope.set(scope, analysis)
-  else remembered.analysis = analysis
-  return analysis
 }
 
 function tooLarge(maxBytes: number): Analysis {

@@ -78,9 +78,16 @@ const NETWORK = `dblink dblink_build_sql_delete dblink_build_sql_insert dblink_b
   dblink_get_notify dblink_get_pkey dblink_get_result dblink_is_busy dblink_open dblink_send_query
   postgres_fdw_disconnect postgres_fdw_disconnect_all postgres_fdw_get_connections`
 
+/** From uuid-ossp, pgcrypto, pg_trgm and pg_stat_statements. */
+const EXTENSIONS = `armor dearmor gen_random_bytes gen_salt pg_stat_statements
+  pg_stat_statements_info pgp_pub_encrypt pgp_pub_encrypt_bytea pgp_sym_encrypt
+  pgp_sym_encrypt_bytea set_limit show_limit uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4`
+
 const words = (text: string): string[] => text.trim().split(/\s+/)
 
 const EFFECTS = buildEffects()
+const NETWORK_NAMES = new Set(words(NETWORK))
+const HARMLESS_EXTENSIONS = new Set(words(EXTENSIONS))
 const BUILTIN_OPERATORS = new Set([
   ...words(OPERATORS),
   'BETWEEN',
@@ -133,6 +140,26 @@ export function builtinEffect(schema: string | undefined, name: string): Functio
   }
   // An extension's functions can be installed in any schema.
   return effect?.need === 'admin' ? effect : UNKNOWN
+}
+
+/** Whether a name, as it stands, can mean a function that PostgreSQL brings. */
+export function isBuiltinName({
+  schema,
+  name,
+}: {
+  schema: string | undefined
+  name: string
+}): boolean {
+  return (
+    (schema === undefined || schema === 'pg_catalog') &&
+    EFFECTS.has(name) &&
+    !NETWORK_NAMES.has(name)
+  )
+}
+
+/** Whether a volatile C function of a well-known extension has no effect that outlives the statement. */
+export function isHarmlessExtension(name: string): boolean {
+  return HARMLESS_EXTENSIONS.has(name)
 }
 
 /** Whether an operator is one that PostgreSQL brings. */

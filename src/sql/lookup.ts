@@ -10,6 +10,8 @@ export type Lookup = {
   readonly use: (use: Use, facts: Facts) => void
   readonly type: (name: Name, facts: Facts) => void
   readonly attribute: (name: string, facts: Facts) => void
+  /** What any statement may set off without naming it. */
+  readonly ambient: (facts: Facts) => void
   /** Whether all columns of a condition are NOT NULL, so that it holds nothing back. */
   readonly isTrivial: (condition: NotNullCondition) => boolean
 }
@@ -26,7 +28,8 @@ export function noteCall(name: Name, facts: Facts): void {
   facts.functions.add(text)
   if (effect.need !== 'read' || !effect.known) facts.actingFunctions.add(text)
   if (!effect.known) facts.unknownFunctions.add(text)
-  facts.need(effect.need, effect.hazard)
+  // Reading is what the query around it does.
+  facts.need(effect.need === 'read' ? undefined : effect.need, effect.hazard)
 }
 
 /** Notes an operator that nobody described: behind it is a function that may write. */
@@ -75,5 +78,6 @@ export const BUILTIN_LOOKUP: Lookup = {
   },
   type() {},
   attribute() {},
+  ambient() {},
   isTrivial: () => false,
 }

@@ -78,7 +78,11 @@ export function readStored(parser: Parser): StoredTexts {
   }
   return {
     statements: text => walked(text, (node, walk) => walk.node(node)),
-    expression: text => walked(`SELECT ${text}`, (node, walk) => walk.node(node)),
+    expression: text => {
+      const raw = walked(`SELECT ${text}`, (node, walk) => walk.node(node))
+      // The SELECT was put there to parse it: by itself an expression reads nothing.
+      return raw === undefined || raw.uses.length > 0 ? raw : { ...raw, kinds: [], needs: [] }
+    },
     functionBody: definition =>
       walked(definition, (node, walk) => {
         if ('CreateFunctionStmt' in node) noteFunctionBody(node.CreateFunctionStmt, walk)
