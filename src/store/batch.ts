@@ -1,10 +1,26 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CompletedRecord, LogEntry, SessionStart } from '../record/index.ts'
+import { type Facts, factsOf } from './facts.ts'
 import { isCompletion, isJudged, isSessionStart, type Judged } from './shape.ts'
-import { EVERY, factToken, textTokens } from './tokens.ts'
+import { EVERY, textTokens } from './tokens.ts'
 
-/** Effects from the strongest to the weakest: a text of several statements goes by its strongest. */
-const CLASSES = ['admin', 'ddl', 'write', 'read', 'session', 'transaction']
+/** A statement of the batch, and how it ended if that is in the batch as well. */
+type Row = {
+  readonly record: Judged
+  readonly sha256: string
+  readonly at: number
+  readonly session: number
+  readonly counter: number
+  completion: CompletedRecord | undefined
+}
+
+type Label = Pick<Judged, 'session' | 'user' | 'agent' | 'target' | 'role'>
+
+/** What a batch adds to a session. */
+type Sum = { statements: number; denied: number; held: number; rows: number }
+
+/** Statements in one row of `spans`, at least: fewer rows to look through, for a range less exact. */
+const SPAN_STATEMENTS = 1000
 
 /**
  * Puts records into the index. A batch is one transaction that moves the position as well, so that a
@@ -12,43 +28,18 @@ const CLASSES = ['admin', 'ddl', 'write', 'read', 'session', 'transaction']
  */
 export class BatchWriter {
   readonly #db: DatabaseSync
-  readonly #insertSession: StatementSync
-  readonly #noteSession: StatementSync
-  readonly #endSession: StatementSync
-  readonly #findSession: StatementSync
-  readonly #countStatement: StatementSync
-  readonly #insertStatement: StatementSync
-  readonly #insertTokens: StatementSync
-  readonly #complete: StatementSync
-  readonly #countRows: StatementSync
-  readonly #setPosition: StatementSync
-  readonly #lastSpan: StatementSync
-  readonly #growSpan: StatementSync
-  readonly #insertSpan: StatementSync
+  readonly #sql: ReturnType<typeof prepareAll>
+  #numbers = new Map<string, number>()
+  #rows: Row[] = []
+  #rowsById = new Map<string, Row>()
+  #known = new Set<number>()
+  #sums = new Map<number, Sum>()
+  /** By text: tools repeat themselves. */
+  #textTokens = new Map<string, string>()
 
   constructor(db: DatabaseSync) {
     this.#db = db
-    this.#insertSession = db.prepare(`INSERT INTO sessions
-      (id, user, via, target, role, started_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING number`)
-    this.#noteSession = db.prepare(`UPDATE sessions SET user = ?, via = ?, target = ?, role = ?,
-      name = ?, issuer = ?, subject = ?, database = ?, address = ?, application = ?, started_at = ?
-      WHERE number = ?`)
-    this.#endSession = db.prepare('UPDATE sessions SET ended_at = ?, reason = ? WHERE id = ?')
-    this.#findSession = db.prepare('SELECT number FROM sessions WHERE id = ?')
-    this.#countStatement = db.prepare(`UPDATE sessions SET statements = statements + 1,
-      denied = denied + ?, held = held + ? WHERE number = ?`)
-    this.#insertStatement = db.prepare(`INSERT OR IGNORE INTO statements
-      (n, session, counter, t, verdict, rule, class, kind, tables, sha256, sql)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-    this.#insertTokens = db.prepare('INSERT INTO words (rowid, tokens) VALUES (?, ?)')
-    this.#complete = db.prepare(`UPDATE statements SET outcome = ?, rows = ?, bytes = ?,
-      duration_us = ?, sqlstate = ?, tag = ? WHERE session = ? AND counter = ?`)
-    this.#countRows = db.prepare('UPDATE sessions SET rows = rows + ? WHERE number = ?')
-    this.#setPosition = db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?)')
-    this.#lastSpan = db.prepare('SELECT * FROM spans ORDER BY first_n DESC LIMIT 1')
-    this.#growSpan = db.prepare(`UPDATE spans SET last_n = ?, count = count + 1,
-      min_t = min(min_t, ?), max_t = max(max_t, ?) WHERE first_n = ?`)
-    this.#insertSpan = db.prepare('INSERT INTO spans VALUES (?, ?, 1, ?, ?)')
+    this.#sql = prepareAll(db)
   }
 
   /** Puts all entries in, or none. Returns how many of them could not be understood. */
@@ -59,11 +50,25 @@ export class BatchWriter {
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       for (const entry of entries) if (!this.#add(entry)) unreadable++
-      this.#setPosition.run(last.at.segment, last.at.offset, last.sha256)
+      for (const row of this.#rows) this.#insert(row)
+      for (const [session, { statements, denied, held, rows }] of this.#sums) {
+        this.#sql.addToSession.run(statements, denied, held, rows, session)
+      }
+      this.#addSpan()
+      const { at, record, sha256 } = last
+      this.#sql.setPosition.run(at.segment, at.offset, sha256, record.n)
       this.#db.exec('COMMIT')
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       throw error
+    } finally {
+      // Also the numbers: after a rollback they would be of sessions that are not there.
+      this.#numbers = new Map()
+      this.#rows = []
+      this.#rowsById = new Map()
+      this.#known = new Set()
+      this.#sums = new Map()
+      this.#textTokens = new Map()
     }
     return unreadable
   }
@@ -77,7 +82,7 @@ export class BatchWriter {
         return isSessionStart(record) && this.#addSession(record, at)
       case 'session.end':
         if (typeof record.session !== 'string') return false
-        this.#endSession.run(at, String(record.reason), record.session)
+        this.#sql.endSession.run(at, String(record.reason), record.session)
         return true
       case 'statement':
       case 'denied':
@@ -91,107 +96,149 @@ export class BatchWriter {
 
   #addSession(record: SessionStart, at: number): boolean {
     const { principal, session, agent, target, role, database, client, application } = record
-    const number = this.#session(session, principal.user, agent, target, role, at)
     const { user, name, issuer, subject } = principal
-    this.#noteSession.run(
-      ...[user, agent, target, role, name, issuer, subject, database, client, application, at],
-      number,
+    const label = { session, user, agent, target, role }
+    this.#sql.noteSession.run(
+      ...[name, issuer, subject, database, client, application],
+      this.#makeNumber(label, at),
     )
     return true
   }
 
-  /** A session's number. Its statements come first where the record of its start is gone. */
-  #session(
-    id: string,
-    user: string,
-    via: string,
-    target: string,
-    role: string,
-    at: number,
-  ): number {
-    const known =
-      this.#findSession.get(id) ?? this.#insertSession.get(id, user, via, target, role, at)
-    return Number(known?.number)
+  /** The number of the session with this label. Its first statement makes one where the start is gone. */
+  #number(label: Label, at: number): number {
+    const key = keyOf(label)
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    const { session, user, agent, target, role } = label
+    const found = this.#sql.findSession.get(session, user, agent, target, role)?.number
+    if (typeof found !== 'number') return this.#makeNumber(label, at)
+    this.#numbers.set(key, found)
+    return found
   }
 
+  #makeNumber(label: Label, at: number): number {
+    const { session, user, agent, target, role } = label
+    const made = this.#sql.insertSession.run(session, user, agent, target, role, at)
+    const number = Number(made.lastInsertRowid)
+    this.#numbers.set(keyOf(label), number)
+    return number
+  }
+
+  #sum(session: number): Sum {
+    const known = this.#sums.get(session)
+    if (known !== undefined) return known
+    const sum = { statements: 0, denied: 0, held: 0, rows: 0 }
+    this.#sums.set(session, sum)
+    return sum
+  }
+
+  /** A record that stands twice is on index once. */
   #addStatement(record: Judged, at: number, sha256: string): boolean {
-    const { n, session, user, agent, target, role, id, verdict, rule, text } = record
-    const counter = counterOf(id, session)
-    if (counter === undefined) return false
-    const number = this.#session(session, user, agent, target, role, at)
-    const facts = factsOf(record)
-    const { class: effect, kind, tables } = facts
-    const inserted = this.#insertStatement.run(
-      ...[n, number, counter, at, verdict, rule, effect, kind, JSON.stringify(tables), sha256],
-      text,
-    )
-    // A record that stands twice is on index once.
-    if (inserted.changes === 0) return false
-    this.#insertTokens.run(n, `${EVERY} ${facts.tokens} ${textTokens(text)}`)
-    this.#countStatement.run(verdict === 'deny' ? 1 : 0, verdict === 'hold' ? 1 : 0, number)
-    this.#addToSpan(n, at)
+    const { n, id, verdict } = record
+    const counter = counterOf(id, record.session)
+    if (counter === undefined || this.#known.has(n)) return false
+    if (this.#sql.findStatement.get(n) !== undefined) return false
+    const session = this.#number(record, at)
+    const row: Row = { record, sha256, at, session, counter, completion: undefined }
+    this.#rows.push(row)
+    this.#rowsById.set(id, row)
+    this.#known.add(n)
+    const sum = this.#sum(session)
+    sum.statements++
+    if (verdict === 'deny') sum.denied++
+    if (verdict === 'hold') sum.held++
     return true
   }
 
   #addCompletion(record: CompletedRecord): boolean {
+    const row = this.#rowsById.get(record.id)
+    if (row !== undefined) {
+      row.completion = record
+      this.#sum(row.session).rows += record.rows
+      return true
+    }
     const session = record.id.slice(0, record.id.lastIndexOf('.'))
-    const counter = counterOf(record.id, session)
-    const number = this.#findSession.get(session)?.number
-    if (counter === undefined || number === undefined) return false
-    const { outcome, rows, bytes, durationUs, sqlstate = null, tag = null } = record
-    this.#complete.run(outcome, rows, bytes, durationUs, sqlstate, tag, number, counter)
-    if (rows > 0) this.#countRows.run(rows, number)
+    const found = this.#sql.findById.get(session, counterOf(record.id, session) ?? -1)
+    if (found === undefined) return false
+    this.#sum(Number(found.session)).rows += record.rows
+    this.#sql.complete.run(...endOf(record), Number(found.n))
     return true
   }
 
-  #addToSpan(n: number, at: number): void {
-    const last = this.#lastSpan.get()
+  #insert({ record, sha256, at, session, counter, completion }: Row): void {
+    const { n, verdict, rule, text } = record
+    const { class: effect, kind, tables, tokens }: Facts = factsOf(record)
+    this.#sql.insertStatement.run(
+      ...[n, session, counter, at, verdict, rule, effect, kind, JSON.stringify(tables), sha256],
+      ...endOf(completion),
+      text,
+    )
+    const words = this.#textTokens.get(text) ?? textTokens(text)
+    this.#textTokens.set(text, words)
+    this.#sql.insertTokens.run(n, `${EVERY} ${tokens} ${words}`)
+  }
+
+  #addSpan(): void {
+    const rows = this.#rows
+    if (rows.length === 0) return
+    const numbers = rows.map(row => row.record.n)
+    const times = rows.map(row => row.at)
+    const [firstN, lastN] = [Math.min(...numbers), Math.max(...numbers)]
+    const [minT, maxT] = [Math.min(...times), Math.max(...times)]
+    const last = this.#sql.lastSpan.get()
     if (last === undefined || Number(last.count) >= SPAN_STATEMENTS) {
-      this.#insertSpan.run(n, n, at, at)
+      this.#sql.insertSpan.run(firstN, lastN, rows.length, minT, maxT)
     } else {
-      this.#growSpan.run(n, at, at, Number(last.first_n))
+      this.#sql.growSpan.run(lastN, rows.length, minT, maxT, Number(last.first_n))
     }
   }
 }
 
-const SPAN_STATEMENTS = 1000
+function prepareAll(db: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => db.prepare(sql)
+  return {
+    insertSession: prepare(`INSERT INTO sessions (id, user, via, target, role, started_at)
+      VALUES (?, ?, ?, ?, ?, ?)`),
+    noteSession: prepare(`UPDATE sessions SET name = ?, issuer = ?, subject = ?, database = ?,
+      address = ?, application = ? WHERE number = ?`),
+    endSession: prepare(`UPDATE sessions SET ended_at = ?, reason = ?
+      WHERE number = (SELECT max(number) FROM sessions WHERE id = ?)`),
+    findSession: prepare(`SELECT max(number) AS number FROM sessions
+      WHERE id = ? AND user = ? AND via = ? AND target = ? AND role = ?`),
+    addToSession: prepare(`UPDATE sessions SET statements = statements + ?, denied = denied + ?,
+      held = held + ?, rows = rows + ? WHERE number = ?`),
+    findStatement: prepare('SELECT 1 FROM statements WHERE n = ?'),
+    findById: prepare(`SELECT n, session FROM statements
+      WHERE session IN (SELECT number FROM sessions WHERE id = ?) AND counter = ?
+      ORDER BY n DESC LIMIT 1`),
+    insertStatement: prepare(`INSERT INTO statements
+      (n, session, counter, t, verdict, rule, class, kind, tables, sha256,
+       outcome, rows, bytes, duration_us, sqlstate, tag, sql)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    insertTokens: prepare('INSERT INTO words (rowid, tokens) VALUES (?, ?)'),
+    complete: prepare(`UPDATE statements SET outcome = ?, rows = ?, bytes = ?, duration_us = ?,
+      sqlstate = ?, tag = ? WHERE n = ?`),
+    setPosition: prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)'),
+    lastSpan: prepare('SELECT first_n, count FROM spans ORDER BY first_n DESC LIMIT 1'),
+    growSpan: prepare(`UPDATE spans SET last_n = ?, count = count + ?,
+      min_t = min(min_t, ?), max_t = max(max_t, ?) WHERE first_n = ?`),
+    insertSpan: prepare('INSERT INTO spans VALUES (?, ?, ?, ?, ?)'),
+  }
+}
+
+/** The columns a completion fills: outcome, rows, bytes, duration, SQLSTATE, tag. */
+function endOf(completion: CompletedRecord | undefined): (string | number | null)[] {
+  if (completion === undefined) return [null, null, null, null, null, null]
+  const { outcome, rows, bytes, durationUs, sqlstate = null, tag = null } = completion
+  return [outcome, rows, bytes, durationUs, sqlstate, tag]
+}
+
+function keyOf({ session, user, agent, target, role }: Label): string {
+  return JSON.stringify([session, user, agent, target, role])
+}
 
 function counterOf(id: string, session: string): number | undefined {
   const digits = id.startsWith(`${session}.`) ? id.slice(session.length + 1) : ''
   return /^\d{1,15}$/.test(digits) ? Number(digits) : undefined
-}
-
-type Facts = { class: string; kind: string; tables: string[]; tokens: string }
-
-function factsOf(record: Judged): Facts {
-  const { user, agent, target, role, session, verdict, rule } = record
-  const tokens = new Set([
-    factToken('user', user),
-    factToken('user', user.split('@')[0] ?? user),
-    factToken('via', agent),
-    factToken('target', target),
-    factToken('role', role),
-    factToken('session', session),
-    factToken('verdict', verdict),
-    factToken('rule', rule),
-  ])
-  const tables = new Set<string>()
-  let strongest = CLASSES.length
-  let kind = ''
-  for (const statement of record.statements) {
-    tokens.add(factToken('class', statement.class))
-    tokens.add(factToken('kind', statement.kind))
-    const rank = CLASSES.indexOf(statement.class)
-    if (kind === '' || (rank !== -1 && rank < strongest)) {
-      strongest = rank === -1 ? strongest : rank
-      kind = statement.kind
-    }
-    for (const { schema, name } of statement.relations) {
-      const full = schema === undefined ? name : `${schema}.${name}`
-      tables.add(full)
-      tokens.add(factToken('table', full)).add(factToken('table', name))
-    }
-  }
-  const effect = CLASSES[strongest] ?? record.statements[0]?.class ?? ''
-  return { class: effect, kind, tables: [...tables], tokens: [...tokens].join(' ') }
 }

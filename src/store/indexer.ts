@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type LogEntry, type Position, readRecords } from '../record/index.ts'
 import { BatchWriter } from './batch.ts'
 import type { AuditRow, IndexStatus, SearchOptions, SessionFilter, SessionRow } from './rows.ts'
-import { isDamage, openDatabase, removeDatabase } from './schema.ts'
+import { isDamage, isUnusable, openDatabase, removeDatabase } from './schema.ts'
 import { prepareSearch, search } from './search.ts'
 import { listSessions } from './sessions.ts'
 
@@ -42,7 +42,7 @@ export class Indexer {
       return {
         statements: one('SELECT coalesce(sum(count), 0) AS value FROM spans'),
         sessions: one('SELECT count(*) AS value FROM sessions'),
-        lastRecord: one('SELECT coalesce(max(last_n), 0) AS value FROM spans'),
+        lastRecord: one('SELECT max(n) AS value FROM position'),
         unreadable: this.#unreadable,
       }
     })
@@ -138,8 +138,23 @@ export class Indexer {
   }
 }
 
+/** Opens the index with all that is asked of it; a file that cannot do that is replaced, once. */
 function open(file: string): { db: DatabaseSync; writer: BatchWriter } {
-  const db = openDatabase(file)
-  prepareSearch(db)
-  return { db, writer: new BatchWriter(db) }
+  try {
+    return prepare(openDatabase(file))
+  } catch (error) {
+    if (!isUnusable(error)) throw error
+  }
+  removeDatabase(file)
+  return prepare(openDatabase(file))
+}
+
+function prepare(db: DatabaseSync): { db: DatabaseSync; writer: BatchWriter } {
+  try {
+    prepareSearch(db)
+    return { db, writer: new BatchWriter(db) }
+  } catch (error) {
+    db.close()
+    throw error
+  }
 }

@@ -9,11 +9,13 @@ const SCHEMA = `
   -- Where in the log the index ends: the last record it knows.
   CREATE TABLE position (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    segment INTEGER NOT NULL, byte INTEGER NOT NULL, sha256 TEXT NOT NULL
+    segment INTEGER NOT NULL, byte INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    n INTEGER NOT NULL
   );
+  -- Ids are chance: should two sessions ever have the same, neither takes the other's statements.
   CREATE TABLE sessions (
     number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     user TEXT NOT NULL, via TEXT NOT NULL, target TEXT NOT NULL, role TEXT NOT NULL,
     name TEXT, issuer TEXT, subject TEXT, database TEXT, address TEXT, application TEXT,
     started_at INTEGER NOT NULL, ended_at INTEGER, reason TEXT,
@@ -21,6 +23,7 @@ const SCHEMA = `
     denied INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
     rows INTEGER NOT NULL DEFAULT 0
   );
+  CREATE INDEX sessions_by_id ON sessions (id);
   CREATE INDEX sessions_by_time ON sessions (started_at);
   -- A statement or denial by its record's number; its id is the session's, a dot and the counter.
   CREATE TABLE statements (
@@ -33,7 +36,7 @@ const SCHEMA = `
     outcome TEXT, rows INTEGER, bytes INTEGER, duration_us INTEGER, sqlstate TEXT, tag TEXT,
     sql TEXT NOT NULL
   );
-  CREATE UNIQUE INDEX statements_by_id ON statements (session, counter);
+  CREATE INDEX statements_by_id ON statements (session, counter);
   -- Which records lie in which time. A clock may step back, so that numbers do not follow times.
   CREATE TABLE spans (
     first_n INTEGER PRIMARY KEY, last_n INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -70,13 +73,22 @@ export function removeDatabase(file: string): void {
 
 /** True for what SQLite says of a file that is damaged or no database. */
 export function isDamage(thrown: unknown): boolean {
-  if (!(thrown instanceof Error && 'errcode' in thrown)) return false
-  const code = Number(thrown.errcode) & 0xff
+  const code = codeOf(thrown)
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB
 }
 
+/** True for an error that comes of what is in the file, rather than of the disk or another process. */
+export function isUnusable(thrown: unknown): boolean {
+  return isDamage(thrown) || codeOf(thrown) === SQLITE_ERROR
+}
+
+const SQLITE_ERROR = 1
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26
+
+function codeOf(thrown: unknown): number | undefined {
+  return thrown instanceof Error && 'errcode' in thrown ? Number(thrown.errcode) & 0xff : undefined
+}
 
 function connect(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 5000 })

@@ -62,7 +62,8 @@ function matchOf(terms: readonly Term[], onlyUser: string | undefined): string |
 }
 
 function clauseOf(term: Term): string[] {
-  if (term.is === 'text') return wordsOf(plain(term.text)).map(startsWith)
+  if (term.is === 'text')
+    return isWithin(term.text) ? [] : wordsOf(plain(term.text)).map(startsWith)
   if (term.is !== 'fact') return []
   const alternatives = term.values.map(value => {
     if (value.endsWith('*')) return `${quote(factToken(term.key, value.slice(0, -1)))}*`
@@ -85,18 +86,23 @@ function quote(token: string): string {
 /** Whether the full-text index alone decides a term. */
 function isExact(term: Term): boolean {
   if (term.is !== 'text') return term.is === 'fact'
-  return /^[\p{L}\p{M}\p{N}_$]{2,64}$/u.test(plain(term.text))
+  return !isWithin(term.text) && /^[\p{L}\p{M}\p{N}_$]{2,64}$/u.test(plain(term.text))
 }
 
-/** A word's text without the star that says "and whatever follows", which is so anyway. */
+/** `*x` looks for x within words too, which takes reading every statement that fits otherwise. */
+function isWithin(text: string): boolean {
+  return text.startsWith('*')
+}
+
+/** Without the stars: one at the end says "and whatever follows", which is so anyway. */
 function plain(text: string): string {
-  return text.endsWith('*') ? text.slice(0, -1) : text
+  return text.replace(/^\*/, '').replace(/\*$/, '')
 }
 
 function addTerm(filter: Filter, term: Term): void {
   const not = term.isNegated ? 'NOT ' : ''
   if (term.is === 'text' && !isExact(term)) {
-    add(filter, `${not}contains(s.sql, ?)`, foldText(plain(term.text)))
+    addText(filter, not, plain(term.text))
   }
   if (term.is === 'column') {
     const places = term.values.map(() => '?').join(', ')
@@ -106,6 +112,16 @@ function addTerm(filter: Filter, term: Term): void {
     const [column, value] =
       term.key === 'rows' ? ['rows', term.value] : ['duration_us', term.value * 1000]
     add(filter, `${not}coalesce(s.${column} ${term.comparison} ?, 0)`, value)
+  }
+}
+
+/** SQLite's own LIKE is several times faster where it does the same: it folds ASCII only. */
+function addText(filter: Filter, not: string, text: string): void {
+  if (/^[!-~]*$/.test(text)) {
+    const pattern = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+    add(filter, `${not}s.sql LIKE ? ESCAPE '\\'`, pattern)
+  } else {
+    add(filter, `${not}contains(s.sql, ?)`, foldText(text))
   }
 }
 

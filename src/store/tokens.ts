@@ -12,8 +12,8 @@ import type { FactKey } from './query.ts'
 /** A token every statement has, to say "all but". */
 export const EVERY = '='
 
-/** The tokenizer that leaves our tokens as they are: it splits at blanks only. */
-export const TOKENIZER = "ascii tokenchars '!#$%&*+,-./:;<=>?@[\\]^_`{|}~'"
+/** The tokenizer that leaves our tokens as they are: every character of theirs is part of a token. */
+export const TOKENIZER = "ascii tokenchars '!#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
 const WORD = /[\p{L}\p{M}\p{N}_$]+/gu
 const MAX_WORD_CHARS = 64
@@ -46,5 +46,9 @@ export function textTokens(sql: string): string {
 /** The token for a fact. A value's blanks, quotes and control characters are spelled out. */
 export function factToken(key: FactKey, value: string): string {
   const folded = value.toLowerCase().slice(0, MAX_FACT_CHARS)
-  return `${key}=${folded.replace(/[\s"%\p{C}]/gu, char => encodeURIComponent(char.toWellFormed()))}`
+  return `${key}=${folded.replace(/[\s'"%\p{C}]/gu, spellOut)}`
+}
+
+function spellOut(char: string): string {
+  return `%${char.codePointAt(0)?.toString(16)}`
 }
