@@ -212,7 +212,9 @@ export class Walk {
   mention(list: readonly Node[] | undefined): void {
     const [schema, name] = qualifiedName(list)
     const effect = name === undefined ? undefined : builtinEffect(schema, name)
-    if (effect?.known === true) this.found.need(effect.need, effect.hazard)
+    if (effect?.known === true && effect.need !== 'read') {
+      this.found.need(effect.need, effect.hazard)
+    }
   }
 
   /** Notes the use of an operator. */
