@@ -4,6 +4,7 @@
  */
 
 import {
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -37,7 +38,6 @@ const MAX_NODES = 100_000
 
 /** Reads a text. Never throws: syntax errors are among `problems`, and `value` is then what could be read. */
 export function readYaml(file: string, text: string): Source {
-  const lines = text.split(/\r?\n/)
   const counter = new LineCounter()
   const document = parseDocument(text, {
     lineCounter: counter,
@@ -48,10 +48,33 @@ export function readYaml(file: string, text: string): Source {
     prettyErrors: false,
     logLevel: 'silent',
   })
-  const places = new Map<string, Place>()
-  const problems: Problem[] = []
+  const problemAt = pointer(file, text, counter)
+  const problems = [
+    ...document.errors.map(({ pos, code, message }) =>
+      problemAt(pos[0], [], yamlMessage(code, message, text, pos)),
+    ),
+    ...document.warnings.map(({ pos }) => problemAt(pos[0], [], 'tags are not used here')),
+  ]
+  const walk = new Walk(document, (offset, path, message) =>
+    problems.push(problemAt(offset, path, message)),
+  )
+  const value = walk.value(document.contents, [], document.range?.[0] ?? 0)
+  const { placeOf } = walk
+  return {
+    file,
+    value,
+    problems,
+    isBroken: document.errors.some(error => error.code !== 'DUPLICATE_KEY'),
+    problemAt: (path, message, hint) => problemAt(placeOf(path, 'value'), path, message, hint),
+    problemAtKey: (path, message, hint) => problemAt(placeOf(path, 'key'), path, message, hint),
+    lineOf: path => `${file}:${counter.linePos(placeOf(path, 'key')).line || 1}`,
+  }
+}
 
-  const problem = (offset: number, path: Path, message: string, hint?: string): Problem => {
+/** Makes problems at an offset of a text. */
+function pointer(file: string, text: string, counter: LineCounter) {
+  const lines = text.split(/\r?\n/)
+  return (offset: number, path: Path, message: string, hint?: string): Problem => {
     const { line, col } = counter.linePos(Math.min(offset, text.length))
     return {
       file,
@@ -62,47 +85,6 @@ export function readYaml(file: string, text: string): Source {
       excerpt: excerptOf(lines[line - 1] ?? ''),
       ...(hint === undefined ? {} : { hint }),
     }
-  }
-
-  for (const error of document.errors) {
-    problems.push(
-      problem(error.pos[0], [], yamlMessage(error.code, error.message, text, error.pos)),
-    )
-  }
-  for (const warning of document.warnings) {
-    problems.push(problem(warning.pos[0], [], 'tags are not used here'))
-  }
-
-  const walk = new Walk(places, (offset, path, message) =>
-    problems.push(problem(offset, path, message)),
-  )
-  walk.resolve = (node, path) => {
-    if (!isAlias(node)) return node
-    const target = node.resolve(document)
-    if (target === undefined) {
-      problems.push(problem(node.range?.[0] ?? 0, path, 'this alias has no anchor before it'))
-    }
-    return target ?? null
-  }
-  const value = walk.value(document.contents, [], document.range?.[0] ?? 0)
-
-  const placeOf = (path: Path, which: 'key' | 'value'): number => {
-    for (let length = path.length; length >= 0; length -= 1) {
-      const place = places.get(keyOf(path.slice(0, length)))
-      if (place === undefined) continue
-      const whole = length === path.length
-      return (whole && which === 'value' ? place.value : place.key) ?? place.value ?? 0
-    }
-    return 0
-  }
-  return {
-    file,
-    value,
-    problems,
-    isBroken: document.errors.some(error => error.code !== 'DUPLICATE_KEY'),
-    problemAt: (path, message, hint) => problem(placeOf(path, 'value'), path, message, hint),
-    problemAtKey: (path, message, hint) => problem(placeOf(path, 'key'), path, message, hint),
-    lineOf: path => `${file}:${counter.linePos(placeOf(path, 'key')).line || 1}`,
   }
 }
 
@@ -120,54 +102,71 @@ export function unreadSource(file: string, message: string): Source {
   }
 }
 
-type Place = { readonly key: number | undefined; readonly value: number | undefined }
+type Place = { readonly key: number; readonly value: number }
 type Contents = Node | null
 
 const keyOf = (path: Path) => JSON.stringify(path)
 
 /** Turns nodes into values by hand: toJS() would stringify odd keys and expand aliases without end. */
 class Walk {
-  private readonly places: Map<string, Place>
-  private readonly report: (offset: number, path: Path, message: string) => void
-  private nodes = 0
-  resolve: (node: Contents, path: Path) => Contents = node => node
+  readonly #document: Document
+  readonly #report: (offset: number, path: Path, message: string) => void
+  readonly #places = new Map<string, Place>()
+  #nodes = 0
 
-  constructor(
-    places: Map<string, Place>,
-    report: (offset: number, path: Path, message: string) => void,
-  ) {
-    this.places = places
-    this.report = report
+  constructor(document: Document, report: (offset: number, path: Path, message: string) => void) {
+    this.#document = document
+    this.#report = report
+  }
+
+  /** The offset of a path's key or value, or of the nearest thing above it that stands in the file. */
+  readonly placeOf = (path: Path, which: 'key' | 'value'): number => {
+    for (let length = path.length; length >= 0; length -= 1) {
+      const place = this.#places.get(keyOf(path.slice(0, length)))
+      if (place !== undefined) {
+        return length === path.length && which === 'value' ? place.value : place.key
+      }
+    }
+    return 0
+  }
+
+  #resolve(node: Contents, path: Path): Contents {
+    if (!isAlias(node)) return node
+    const target = node.resolve(this.#document)
+    if (target === undefined) {
+      this.#report(node.range?.[0] ?? 0, path, 'this alias has no anchor before it')
+    }
+    return target ?? null
   }
 
   value(given: Contents, path: Path, keyOffset: number): unknown {
-    const node = this.resolve(given, path)
+    const node = this.#resolve(given, path)
     const offset = given?.range?.[0] ?? keyOffset
-    this.places.set(keyOf(path), { key: keyOffset, value: offset })
-    this.nodes += 1
-    if (this.nodes > MAX_NODES || path.length > 64) {
-      if (this.nodes === MAX_NODES + 1) this.report(offset, path, 'the file has too many values')
+    this.#places.set(keyOf(path), { key: keyOffset, value: offset })
+    this.#nodes += 1
+    if (this.#nodes > MAX_NODES || path.length > 64) {
+      if (this.#nodes === MAX_NODES + 1) this.#report(offset, path, 'the file has too many values')
       return undefined
     }
-    if (isMap(node)) return this.map(node, path, offset)
+    if (isMap(node)) return this.#map(node, path, offset)
     if (isSeq(node)) {
       return node.items.map((item, index) => this.value(asNode(item), [...path, index], offset))
     }
     return isScalar(node) ? node.value : null
   }
 
-  private map(node: YAMLMap, path: Path, offset: number): Record<string, unknown> {
+  #map(node: YAMLMap, path: Path, offset: number): Record<string, unknown> {
     const result: Record<string, unknown> = {}
     for (const { key, value } of node.items) {
       const keyNode = asNode(key)
       const at = keyNode?.range?.[0] ?? offset
       if (!isScalar(keyNode) || keyNode.value === null) {
-        this.report(at, path, 'a key must be a plain word')
+        this.#report(at, path, 'a key must be a plain word')
         continue
       }
       const name = String(keyNode.value)
       if (name === '__proto__') {
-        this.report(at, path, 'unknown key "__proto__"')
+        this.#report(at, path, 'unknown key "__proto__"')
         continue
       }
       result[name] = this.value(asNode(value), [...path, name], at)

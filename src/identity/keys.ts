@@ -47,66 +47,93 @@ export function createIssuerKeys(
   o: { readonly now: () => number; readonly fetch: Fetch; readonly times: KeyTimes },
 ): IssuerKeys {
   const { now, times } = o
-  let set: KeySet | undefined
-  let setUri = ''
-  let readAt = Number.NEGATIVE_INFINITY
-  let failedAt = Number.NEGATIVE_INFINITY
-  let reading: Promise<void> | undefined
+  const source = new KeySource(issuer, o)
+  const getKey = async (header: JWSHeaderParameters | undefined, token: FlattenedJWSInput) => {
+    const age = now() - source.readAt
+    if (source.set === undefined || age > times.maxStaleMs) {
+      await source.read().catch(error => {
+        throw new TokenRefused('keys-unavailable', `no keys of ${issuer}: ${whyNot(error)}`)
+      })
+    } else if (age > times.refreshMs && !source.hasJustFailed()) {
+      // The keys at hand still count; a failure shows in warm() and, in the end, in maxStaleMs.
+      source.read().catch(() => undefined)
+    }
+    if (source.set === undefined) {
+      throw new TokenRefused('keys-unavailable', `no keys of ${issuer}`)
+    }
+    return source.set(header, token)
+  }
+  const warm = () =>
+    source.read().then(
+      () => undefined,
+      error => whyNot(error),
+    )
+  return { getKey, warm }
+}
 
-  const guarded: Fetch = async (input, init) => {
-    if (now() - failedAt < times.retryMs) throw new Error('the issuer did not answer just now')
+/** The network's side: where the keys are, when they were read, and when that last failed. */
+class KeySource {
+  readonly #issuer: string
+  readonly #now: () => number
+  readonly #fetch: Fetch
+  readonly #times: KeyTimes
+  #uri = ''
+  #failedAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
+  set: KeySet | undefined
+  readAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    issuer: string,
+    o: { readonly now: () => number; readonly fetch: Fetch; readonly times: KeyTimes },
+  ) {
+    this.#issuer = issuer
+    this.#now = o.now
+    this.#fetch = o.fetch
+    this.#times = o.times
+  }
+
+  /** For a while after a failure the issuer is left alone: each sign-in would wait for it in vain. */
+  hasJustFailed(): boolean {
+    return this.#now() - this.#failedAt < this.#times.retryMs
+  }
+
+  /** Reads where the keys are and then the keys; all who ask meanwhile share it. */
+  read(): Promise<void> {
+    this.#reading ??= this.#readNow().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #readNow(): Promise<void> {
+    const uri = await discoverKeys(this.#issuer, this.#guarded, this.#times.timeoutMs)
+    if (this.set === undefined || uri.href !== this.#uri) {
+      const set = createRemoteJWKSet(uri, {
+        [customFetch]: this.#guarded,
+        cacheMaxAge: Number.POSITIVE_INFINITY,
+        cooldownDuration: this.#times.cooldownMs,
+        timeoutDuration: this.#times.timeoutMs,
+      })
+      await set.reload()
+      this.set = set
+      this.#uri = uri.href
+    } else {
+      await this.set.reload()
+    }
+    this.readAt = this.#now()
+  }
+
+  readonly #guarded: Fetch = async (input, init) => {
+    if (this.hasJustFailed()) throw new Error('the issuer did not answer just now')
     try {
-      const response = await o.fetch(input, init)
+      const response = await this.#fetch(input, init)
       if (response.status !== 200) throw new Error(`HTTP ${response.status}`)
       return response
     } catch (error) {
-      failedAt = now()
+      this.#failedAt = this.#now()
       throw error
     }
-  }
-
-  const read = async (): Promise<void> => {
-    const uri = await discoverKeys(issuer, guarded, times.timeoutMs)
-    if (set === undefined || uri.href !== setUri) {
-      set = createRemoteJWKSet(uri, {
-        [customFetch]: guarded,
-        cacheMaxAge: Number.POSITIVE_INFINITY,
-        cooldownDuration: times.cooldownMs,
-        timeoutDuration: times.timeoutMs,
-      })
-      setUri = uri.href
-    }
-    await set.reload()
-    readAt = now()
-  }
-  const readOnce = (): Promise<void> => {
-    reading ??= read().finally(() => {
-      reading = undefined
-    })
-    return reading
-  }
-
-  const getKey = async (header: JWSHeaderParameters | undefined, token: FlattenedJWSInput) => {
-    const age = now() - readAt
-    if (set === undefined || age > times.maxStaleMs) {
-      await readOnce().catch(error => {
-        throw new TokenRefused('keys-unavailable', `no keys of ${issuer}: ${whyNot(error)}`)
-      })
-    } else if (age > times.refreshMs && now() - failedAt >= times.retryMs) {
-      // The keys at hand still count; a failure shows in warm() and, in the end, in maxStaleMs.
-      readOnce().catch(() => undefined)
-    }
-    if (set === undefined) throw new TokenRefused('keys-unavailable', `no keys of ${issuer}`)
-    return set(header, token)
-  }
-
-  return {
-    getKey,
-    warm: () =>
-      readOnce().then(
-        () => undefined,
-        error => whyNot(error),
-      ),
   }
 }
 

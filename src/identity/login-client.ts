@@ -13,6 +13,7 @@ import {
   discovery,
   None,
   ResponseBodyError,
+  WWWAuthenticateChallengeError,
 } from 'openid-client'
 import { DbgateError, systemCode } from '../errors.ts'
 
@@ -107,6 +108,11 @@ export function loginError(error: unknown, issuer: string): DbgateError {
   if (error instanceof ResponseBodyError || error instanceof AuthorizationResponseError) {
     const message = OAUTH_WORDS[error.error] ?? `the identity provider refused (${error.error})`
     return signInAgain(message.slice(0, 200), error.error_description)
+  }
+  if (error instanceof WWWAuthenticateChallengeError) {
+    const { error: code = 'invalid_client', error_description: more } =
+      error.cause[0]?.parameters ?? {}
+    return signInAgain(OAUTH_WORDS[code] ?? 'the identity provider refused', more)
   }
   const host = URL.parse(issuer)?.host ?? issuer
   if (isTimeout(error)) {
