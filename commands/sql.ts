@@ -45,7 +45,7 @@ export default class Sql extends BaseCommand {
           server: signedIn.server,
           target: name,
           role: flags.role,
-          agent: detectAgent('dbgate sql', io.env),
+          agent: detectAgent('dbgate', io.env),
         },
         token: async () => (await signedIn.signIn.current()).token,
         now: io.now,
