@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { freePort } from '../../src/demo/index.ts'
-import { type ServeEvent, serve } from '../../src/serve.ts'
+import { serve } from '../../src/serve.ts'
 import { openTunnel, type Tunnel } from '../../src/tunnel/index.ts'
 import { type TestIssuer, testIssuer } from './oidc.ts'
 import type { Upstream } from './postgres.ts'
@@ -118,34 +118,16 @@ type Running = {
 
 async function serveHere(configPath: string, log: string[]): Promise<Running> {
   const server = await serve({
-    ...COMMON,
     configPath,
+    version: '0.0.0-test',
     env: {},
-    log: event => log.push(line(event)),
+    now: Date.now,
+    clock: () => performance.now(),
+    randomBytes,
+    log: event => log.push(JSON.stringify(event)),
   })
   const close = () => server.close()
   return { url: server.url, pin: server.pin, child: undefined, close }
-}
-
-const COMMON = {
-  version: '0.0.0-test',
-  now: Date.now,
-  clock: () => performance.now(),
-  randomBytes,
-}
-
-const line = (event: ServeEvent) => JSON.stringify(event)
-
-/** What the child of `inChild` runs: the first line on stdout says where it is, the others are its log. */
-export async function serveAndTell(configPath: string): Promise<void> {
-  const log = (event: ServeEvent) => process.stdout.write(`${line(event)}\n`)
-  const early: ServeEvent[] = []
-  let tell = (event: ServeEvent): void => void early.push(event)
-  const server = await serve({ ...COMMON, configPath, env: {}, log: event => tell(event) })
-  process.stdout.write(`${JSON.stringify({ url: server.url, pin: server.pin })}\n`)
-  tell = log
-  for (const event of early) log(event)
-  process.once('SIGTERM', () => void server.close('SIGTERM').then(() => process.exit(0)))
 }
 
 async function serveInChild(
@@ -153,12 +135,8 @@ async function serveInChild(
   log: string[],
   prefix: readonly string[],
 ): Promise<Running> {
-  const script = `import { serveAndTell } from ${JSON.stringify(import.meta.url)}
-await serveAndTell(${JSON.stringify(configPath)})`
-  const [command = process.execPath, ...args] = [
-    ...prefix,
-    ...[process.execPath, '--input-type=module-typescript', '-e', script],
-  ]
+  const script = join(import.meta.dirname, 'serve-child.ts')
+  const [command = '', ...args] = [...prefix, process.execPath, script, configPath]
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stderr.on('data', chunk => log.push(String(chunk)))
   const lines = createInterface(child.stdout)

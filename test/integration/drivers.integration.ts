@@ -68,7 +68,7 @@ const PG: Readonly<Record<string, Work>> = {
     }),
   'errors with every field': url =>
     withPg(url, async client => {
-      await client.query('create temp table e (n int primary key check (n > 0))')
+      await client.query('drop table if exists e; create table e (n int primary key check (n > 0))')
       const seen: unknown[] = []
       for (const text of [
         'selec',

@@ -8,7 +8,7 @@ import { type Database, freshDatabase, postgres15, urlOf, withClient } from '../
 import { cleanEnvironment, run, succeed, until } from '../helpers/run.ts'
 
 const CLIENTS = 4
-const TRANSACTIONS = 250
+const TRANSACTIONS = 100
 
 describe('the tools of PostgreSQL cannot tell', function () {
   this.timeout(120_000)
@@ -68,7 +68,7 @@ describe('the tools of PostgreSQL cannot tell', function () {
     })
 
     it('connects anew for each transaction', async () => {
-      const output = await succeed('pgbench', ['-n', '-S', '-C', '-c', '4', '-t', '25', through])
+      const output = await succeed('pgbench', ['-n', '-S', '-C', '-c', '4', '-t', '10', through])
       assert.match(output, /number of failed transactions: 0 /)
     })
 
@@ -132,23 +132,23 @@ describe('the tools of PostgreSQL cannot tell', function () {
   })
 
   describe('cancel', () => {
-    it('works from psql with ^C, and the session goes on', async () => {
-      const child = spawn('psql', ['-X', '-At', through], {
-        env: cleanEnvironment(),
-        stdio: 'pipe',
-      })
+    it('works from psql with ^C', async () => {
+      const child = spawn('psql', ['-X', through], { env: cleanEnvironment(), stdio: 'pipe' })
       let output = ''
-      child.stdout.on('data', chunk => (output += chunk))
-      child.stderr.on('data', chunk => (output += chunk))
+      child.stdout.on('data', chunk => {
+        output += chunk
+      })
+      child.stderr.on('data', chunk => {
+        output += chunk
+      })
       child.stdin.write(`select 'asleep' from pg_sleep(60);\n`)
       await until('it sleeps', () => isRunning('pg_sleep(60)'))
       child.kill('SIGINT')
-      await until('it was cancelled', () =>
-        output.includes('canceling statement due to user request'),
-      )
-      child.stdin.end(`select 'awake';\n`)
       await new Promise(resolve => child.once('close', resolve))
-      assert.match(output, /awake/)
+      assert.match(
+        output,
+        /^Cancel request sent\nERROR: {2}canceling statement due to user request\n$/,
+      )
       assert.equal(await isRunning('pg_sleep(60)'), false)
     })
 
