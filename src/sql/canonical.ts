@@ -88,15 +88,15 @@ function plainStringEnd(text: Uint8Array, from: number): number {
   return end
 }
 
-/** {xe}. Goes on behind a line break and another quote ({quotecontinue}), then with backslashes again: in doubt. */
+/**
+ * {xe}. Behind a line break a further part of it ({quotecontinue}) is read with backslashes as well; taken for a
+ * plain string it ends in the same place, or is in doubt.
+ */
 function escapeStringEnd(text: Uint8Array, from: number): number {
   for (let at = from; at < text.length; at++) {
     if (text[at] === BACKSLASH) at++
     else if (text[at] === QUOTE && text[at + 1] === QUOTE) at++
-    else if (text[at] === QUOTE) {
-      const next = skipBlank(text, at + 1)
-      return next === DOUBT || text[next] === QUOTE || text[next] === 0x0b ? DOUBT : at + 1
-    }
+    else if (text[at] === QUOTE) return at + 1
   }
   return DOUBT
 }

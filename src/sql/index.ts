@@ -8,6 +8,7 @@
  * Without a catalog a function that PostgreSQL does not bring may write, so that calling it needs 'write'.
  */
 export { type Analyser, type AnalyserOptions, createAnalyser } from './analyser.ts'
+export { canonicalText } from './canonical.ts'
 export { buildCatalog, type Catalog, type CatalogPart, type CatalogRows } from './catalog.ts'
 export { CATALOG_QUERIES, CATALOG_VERSION_QUERY } from './catalog-queries.ts'
 export {
