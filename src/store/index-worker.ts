@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { asDbgateError } from '../errors.ts'
+import { asDbgateError, DbgateError } from '../errors.ts'
 import { Indexer } from './indexer.ts'
 import type { Answer, Asked, Question, Told, WorkerOptions } from './messages.ts'
 
@@ -55,10 +55,19 @@ async function ask(indexer: Indexer, question: Question): Promise<unknown> {
 }
 
 function tell(thrown: unknown): Told {
-  const { code, message, detail, hint, next, cause } = asDbgateError(thrown)
+  const { code, message, detail, hint, next, cause } = asDbgateError(inWords(thrown))
   const shown =
     cause instanceof Error ? cause.stack : cause === undefined ? undefined : String(cause)
   return { code, message, detail, hint, next, cause: shown }
+}
+
+/** SQLite's own errors (disk full, locked …) say what is wrong with the index, not with us. */
+function inWords(thrown: unknown): unknown {
+  if (!(thrown instanceof Error && 'errcode' in thrown)) return thrown
+  return new DbgateError('INTERNAL', 'audit index cannot be used', {
+    detail: `SQLite says: ${thrown.message}. The log itself is not touched by this.`,
+    cause: thrown,
+  })
 }
 
 run(workerData)

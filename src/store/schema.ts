@@ -1,9 +1,12 @@
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { TOKENIZER } from './tokens.ts'
 
 /** Of the tables below. An index of another version is built anew. */
-const VERSION = 1
+const VERSION = 2
+
+/** From how many rows on a statement is in an index of its own. */
+export const LARGE_ROWS = 1000
 
 const SCHEMA = `
   -- Where in the log the index ends: the last record it knows.
@@ -37,6 +40,8 @@ const SCHEMA = `
     sql TEXT NOT NULL
   );
   CREATE INDEX statements_by_id ON statements (session, counter);
+  -- Whoever asks for many rows looks for the few that fetched them.
+  CREATE INDEX statements_large ON statements (n) WHERE rows >= ${LARGE_ROWS};
   -- Which records lie in which time. A clock may step back, so that numbers do not follow times.
   CREATE TABLE spans (
     first_n INTEGER PRIMARY KEY, last_n INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -93,6 +98,8 @@ function codeOf(thrown: unknown): number | undefined {
 function connect(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 5000 })
   try {
+    // SQL is nobody else's business; what SQLite keeps beside the file takes its mode.
+    chmodSync(file, 0o600)
     // Written by one process, and what a power cut takes away is indexed again.
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000')
     return db

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { parseQuery, type Term } from './query.ts'
 import type { AuditRow, SearchOptions } from './rows.ts'
+import { LARGE_ROWS } from './schema.ts'
 import { EVERY, factToken, wordsOf } from './tokens.ts'
 
 const DEFAULT_LIMIT = 50
@@ -27,20 +28,27 @@ export function search(db: DatabaseSync, query: string, options: SearchOptions):
   const filter: Filter = { conditions: [], values: [] }
   const match = matchOf(terms, options.onlyUser)
   if (match !== undefined) add(filter, 'words MATCH ?', match)
-  addSpan(db, filter, options)
+  const number = match === undefined ? 's.n' : 'words.rowid'
+  addSpan(db, filter, number, options)
   if (options.onlyUser !== undefined) add(filter, 'e.user = ?', options.onlyUser)
   for (const term of terms) addTerm(filter, term)
   // The index comes first and in the order of the result, so that it stops at the limit.
+  const large = terms.some(wantsLarge) ? 'INDEXED BY statements_large' : ''
+  if (match === undefined && large !== '') add(filter, `s.rows >= ${LARGE_ROWS}`)
   const from =
     match === undefined
-      ? 'statements s JOIN sessions e ON e.number = s.session'
+      ? `statements s ${large} CROSS JOIN sessions e ON e.number = s.session`
       : 'words CROSS JOIN statements s ON s.n = words.rowid CROSS JOIN sessions e ON e.number = s.session'
   const where = filter.conditions.length === 0 ? '' : `WHERE ${filter.conditions.join(' AND ')}`
-  const order = match === undefined ? 's.n' : 'words.rowid'
   const sql = `SELECT s.*, e.id AS session_id, e.user, e.via, e.target, e.role, e.application,
-    e.address FROM ${from} ${where} ORDER BY ${order} DESC LIMIT ?`
+    e.address FROM ${from} ${where} ORDER BY ${number} DESC LIMIT ?`
   const rows = db.prepare(sql).all(...filter.values, options.limit ?? DEFAULT_LIMIT)
   return rows.reverse().map(auditRow)
+}
+
+function wantsLarge(term: Term): boolean {
+  if (term.is !== 'number' || term.key !== 'rows' || term.isNegated) return false
+  return term.comparison !== '<' && term.comparison !== '<=' && term.value >= LARGE_ROWS
 }
 
 function add(filter: Filter, condition: string, ...values: readonly Value[]): void {
@@ -131,14 +139,19 @@ function foldText(text: string): string {
 }
 
 /** A time range, as such and as the range of records that it can touch at all. */
-function addSpan(db: DatabaseSync, filter: Filter, { since, until }: SearchOptions): void {
+function addSpan(
+  db: DatabaseSync,
+  filter: Filter,
+  number: 's.n' | 'words.rowid',
+  { since, until }: SearchOptions,
+): void {
   if (since !== undefined) {
     const span = db.prepare('SELECT min(first_n) AS n FROM spans WHERE max_t >= ?').get(since)
-    add(filter, 's.n >= ? AND s.t >= ?', numberOr(span?.n, Number.MAX_SAFE_INTEGER), since)
+    add(filter, `${number} >= ? AND s.t >= ?`, numberOr(span?.n, Number.MAX_SAFE_INTEGER), since)
   }
   if (until !== undefined) {
     const span = db.prepare('SELECT max(last_n) AS n FROM spans WHERE min_t <= ?').get(until)
-    add(filter, 's.n <= ? AND s.t <= ?', numberOr(span?.n, 0), until)
+    add(filter, `${number} <= ? AND s.t <= ?`, numberOr(span?.n, 0), until)
   }
 }
 

@@ -85,6 +85,24 @@ describe('record after a crash', () => {
   })
 })
 
+describe('record in two processes', () => {
+  it('refuses the second writer until the first is gone, however it went', async () => {
+    using dir = temporaryDirectory()
+    const child = spawn(process.execPath, [CHILD, dir.path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const closed = once(child, 'close')
+    child.stdout.resume()
+    await once(child.stdout, 'data')
+    await assert.rejects(AuditLog.open(dir.path, { now: Date.now }), { code: 'IN_USE' })
+    child.kill('SIGKILL')
+    await closed
+    const log = await AuditLog.open(dir.path, { now: Date.now })
+    await log.close()
+    assert.equal((await verifyLog(dir.path)).isWhole, true)
+  })
+})
+
 describe('record on a full disk', () => {
   it('goes on in a new segment where a file may not grow (EFBIG), and accounts for all', async () => {
     using dir = temporaryDirectory()

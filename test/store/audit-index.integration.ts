@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { AuditIndex, SearchOptions } from '../../src/store/index.ts'
 import { Place, type Told, tell } from './builders.ts'
 
@@ -110,6 +111,11 @@ describe('store/audit-index', () => {
       ['rule:"role reader may read" user:ben', [2]],
       ['session:s-ben', [2, 3]],
       ['rows:>1000', [1]],
+      ['rows:>=1000', [1]],
+      ['rows:5000', [1]],
+      ['rows:>5000', []],
+      ['rows:>1000 tmp', [1]],
+      ['rows:>2', [1, 2]],
       ['rows:3', [2]],
       ['-rows:>1', [0, 3, 4]],
       ['ms:>=250', [2]],
@@ -384,6 +390,39 @@ describe('store/audit-index', () => {
       }
       assert.equal((await index.search('"\'; DROP TABLE statements; --"')).length, 1)
       assert.equal((await index.search(`rule:"'; drop table statements; --"`)).length, 1)
+    } finally {
+      await place.close()
+    }
+  })
+
+  it('keeps its files for the owner alone', async () => {
+    const place = new Place()
+    try {
+      tell(await place.openLog(), STATEMENTS)
+      const index = await place.openIndex()
+      await index.search('')
+      for (const suffix of ['', '-wal', '-shm']) {
+        assert.equal(statSync(place.file + suffix).mode & 0o777, 0o600, suffix)
+      }
+    } finally {
+      await place.close()
+    }
+  })
+
+  it('says so where the index cannot be used, and works again when it can', async () => {
+    const place = new Place()
+    try {
+      const log = await place.openLog()
+      tell(log, STATEMENTS)
+      const index = await place.openIndex()
+      await index.search('')
+      const other = new DatabaseSync(place.file)
+      other.exec('BEGIN IMMEDIATE')
+      tell(log, [{ session: { id: 's-late' }, text: 'SELECT late' }])
+      await assert.rejects(index.search('late'), { message: 'audit index cannot be used' })
+      other.exec('ROLLBACK')
+      other.close()
+      assert.equal((await index.search('late')).length, 1)
     } finally {
       await place.close()
     }
