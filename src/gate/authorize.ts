@@ -1,13 +1,14 @@
-import { DbgateError } from '../errors.ts'
-import { evaluate, type Grant, type Verdict } from '../policy/index.ts'
+import { asDbgateError, DbgateError } from '../errors.ts'
+import { evaluate, type Grant, isUnrestricted, type Verdict } from '../policy/index.ts'
 import {
   type RecordedParameter,
   recordedParameter,
   type SessionLog,
   type StatementFacts,
 } from '../record/index.ts'
-import type { Analyser, Analysis, Scope, Statement } from '../sql/index.ts'
+import type { Analyser, Analysis, Catalog, Scope, Statement } from '../sql/index.ts'
 import type { Parameter } from '../wire/index.ts'
+import type { CatalogView } from './catalogs.ts'
 import { type Run, startRun } from './run.ts'
 import { decodeText, type RecordedText } from './text.ts'
 
@@ -15,6 +16,8 @@ import { decodeText, type RecordedText } from './text.ts'
 export type Judgement = {
   /** The bytes as sent. Ownership: a copy. */
   readonly bytes: Buffer
+  /** The catalog it was analysed with; undefined for a role that the schema makes no difference to. */
+  readonly catalog: Catalog | undefined
   readonly recorded: RecordedText
   readonly analysis: Analysis
   readonly verdict: Verdict
@@ -45,6 +48,7 @@ export type AuthorizerOptions = {
   readonly analyser: Analyser
   readonly log: SessionLog
   readonly grant: Grant
+  readonly catalog: CatalogView
   /** Monotonic milliseconds. */
   readonly clock: () => number
 }
@@ -57,7 +61,9 @@ export class Authorizer {
   readonly #analyser: Analyser
   readonly #log: SessionLog
   readonly #clock: () => number
+  readonly #catalog: CatalogView
   #grant: Grant
+  #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
   #verdicts = new WeakMap<Analysis, Verdict>()
 
@@ -66,6 +72,7 @@ export class Authorizer {
     this.#log = options.log
     this.#grant = options.grant
     this.#clock = options.clock
+    this.#catalog = options.catalog
   }
 
   get grant(): Grant {
@@ -80,13 +87,59 @@ export class Authorizer {
 
   /**
    * Analyses a text and evaluates the policy. Answers at once but for texts that must be read in the
-   * parser's own thread, which take their time without holding up anybody else.
+   * parser's own thread, and where the catalog must be read again first; neither holds up anybody else.
    */
   judge(text: Buffer, encoding: string, scope: Scope): Judgement | Promise<Judgement> {
-    const analysis = this.#analyser.analyse(text, scope)
-    if (!(analysis instanceof Promise)) return this.#judged(Buffer.from(text), encoding, analysis)
+    const found = this.#analyse(text, scope)
+    if (!(found instanceof Promise)) return this.#judged(Buffer.from(text), encoding, found)
     const bytes = Buffer.from(text)
-    return analysis.then(settled => this.#judged(bytes, encoding, settled))
+    return found.then(settled => this.#judged(bytes, encoding, settled))
+  }
+
+  /** True for a judgement made with a catalog that may have changed since. */
+  isStale(judgement: Judgement): boolean {
+    return this.#needsCatalog && judgement.catalog !== this.#catalog.current
+  }
+
+  /** A transaction is over, or a statement in one: what was changed may be seen by others now. */
+  transactionStep(isOver: boolean): void {
+    if (!this.#isChangingSchema) return
+    this.#catalog.invalidate()
+    if (isOver) this.#isChangingSchema = false
+  }
+
+  get #needsCatalog(): boolean {
+    return !isUnrestricted(this.#grant)
+  }
+
+  #analyse(text: Buffer, scope: Scope): Found | Promise<Found> {
+    if (!this.#needsCatalog || this.#isChangingSchema) {
+      return this.#analyseWith(undefined, text, scope)
+    }
+    const catalog = this.#catalog.current
+    if (catalog === undefined) return this.#analyseFresh(Buffer.from(text), scope)
+    const found = this.#analyseWith(catalog, text, scope)
+    if (found instanceof Promise || !isDoubtful(found.analysis)) return found
+    return this.#analyseFresh(Buffer.from(text), scope)
+  }
+
+  #analyseWith(catalog: Catalog | undefined, text: Buffer, scope: Scope): Found | Promise<Found> {
+    const conclude = (analysis: Analysis): Found => ({
+      analysis: this.#isChangingSchema && this.#needsCatalog ? withoutOwnCode(analysis) : analysis,
+      catalog,
+    })
+    const analysis = this.#analyser.analyse(text, scope, catalog)
+    return analysis instanceof Promise ? analysis.then(conclude) : conclude(analysis)
+  }
+
+  /** What can't be looked up is not understood: letting it through would open a target when its catalog is out of reach. */
+  async #analyseFresh(text: Buffer, scope: Scope): Promise<Found> {
+    try {
+      return await this.#analyseWith(await this.#catalog.fresh(), text, scope)
+    } catch (cause) {
+      if (asDbgateError(cause).code === 'INTERNAL') throw cause
+      return { analysis: NO_CATALOG, catalog: undefined }
+    }
   }
 
   /** What the policy in force says of something analysed before. */
@@ -98,9 +151,9 @@ export class Authorizer {
     return verdict
   }
 
-  #judged(bytes: Buffer, encoding: string, analysis: Analysis): Judgement {
+  #judged(bytes: Buffer, encoding: string, { analysis, catalog }: Found): Judgement {
     const recorded = decodeText(bytes, encoding)
-    return { bytes, recorded, analysis, verdict: this.verdictOn(analysis) }
+    return { bytes, recorded, analysis, catalog, verdict: this.verdictOn(analysis) }
   }
 
   /**
@@ -113,8 +166,9 @@ export class Authorizer {
     const { analysis, recorded } = judgement
     const statements = analysis.ok ? analysis.statements : []
     if (statements.length <= 1)
-      return this.#claim([this.#facts('simple', judgement, recorded, statements)])
+      return this.#claim(judgement, [this.#facts('simple', judgement, recorded, statements)])
     return this.#claim(
+      judgement,
       statements.map(statement =>
         this.#facts('simple', judgement, { text: statement.text, base64: undefined }, [statement]),
       ),
@@ -129,8 +183,8 @@ export class Authorizer {
   claimBound(judgement: Judgement, parameters: readonly Parameter[]): Claim {
     const statements = judgement.analysis.ok ? judgement.analysis.statements : []
     const facts = this.#facts('extended', judgement, judgement.recorded, statements)
-    if (parameters.length === 0) return this.#claim([facts])
-    return this.#claim([{ ...facts, parameters: parameters.map(recordParameter) }])
+    if (parameters.length === 0) return this.#claim(judgement, [facts])
+    return this.#claim(judgement, [{ ...facts, parameters: parameters.map(recordParameter) }])
   }
 
   /**
@@ -158,7 +212,11 @@ export class Authorizer {
     return this.#log.deny({ ...facts, verdict: 'deny', rule: verdict.rule })
   }
 
-  #claim(facts: readonly StatementFacts[]): Claim {
+  #claim(judgement: Judgement, facts: readonly StatementFacts[]): Claim {
+    if (mayChangeSchema(judgement.analysis)) {
+      this.#isChangingSchema = true
+      this.#catalog.invalidate()
+    }
     const startedAtMs = this.#clock()
     const runs: Run[] = []
     try {
@@ -187,6 +245,37 @@ export class Authorizer {
       rule: judgement.verdict.rule,
     }
   }
+}
+
+/** An analysis with the catalog it rests on. */
+type Found = { readonly analysis: Analysis; readonly catalog: Catalog | undefined }
+
+const NO_CATALOG: Analysis = unread('the schema of the database could not be read')
+
+/** A name that the catalog does not know may be newer than the catalog. */
+function isDoubtful(analysis: Analysis): boolean {
+  if (!analysis.ok) return false
+  return analysis.statements.some(
+    ({ unknownFunctions, notUnderstood }) =>
+      unknownFunctions.length > 0 || notUnderstood.length > 0,
+  )
+}
+
+/** Until a transaction that changes the schema is over, nobody else can see what its functions do. */
+function withoutOwnCode(analysis: Analysis): Analysis {
+  if (!analysis.ok || analysis.statements.every(each => each.unknownFunctions.length === 0)) {
+    return analysis
+  }
+  return unread('it calls a function in a transaction that changes the schema')
+}
+
+function mayChangeSchema(analysis: Analysis): boolean {
+  if (!analysis.ok) return true
+  return analysis.statements.some(({ needs }) => needs.includes('ddl') || needs.includes('admin'))
+}
+
+function unread(message: string): Analysis {
+  return { ok: false, error: { message, position: undefined, reason: 'parser-failed' } }
 }
 
 function recordParameter(parameter: Parameter): RecordedParameter {

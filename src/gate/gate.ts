@@ -14,8 +14,10 @@ import {
   encodeTerminate,
   type StartupMessage,
 } from '../wire/index.ts'
+import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { readHello } from './hello.ts'
 import { Session } from './session.ts'
+import { SideConnection } from './side-connection.ts'
 import { planStartup, type StartupPlan } from './startup-plan.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
 
@@ -79,6 +81,7 @@ type Live = {
   readonly upstream: Upstream
   readonly session: Session
   readonly cancelKey: string
+  readonly catalogKey: string
   readonly view: Omit<LiveSession, 'principal'>
 }
 
@@ -88,6 +91,14 @@ const MAX_NAMES = 20_000
 const EXPIRY_GRACE_MS = 60_000
 /** How long a connection may lie ready before its startup packet: its peer has shown a token already. */
 const SILENT_MS = 60_000
+/** How long a change of the schema that was made past the gate may go unnoticed. */
+const CATALOG_MAX_AGE_MS = 5_000
+const CATALOG_TIMEOUT_MS = 30_000
+const CATALOG_PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ['application_name', 'dbgate catalog'],
+  ['client_encoding', 'UTF8'],
+  ['default_transaction_read_only', 'on'],
+])
 const SESSION_ID_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'
 const SESSION_ID_LENGTH = 8
 const SECRET_BYTES = 4
@@ -99,6 +110,7 @@ export class Gate {
   readonly #live = new Map<string, Live>()
   readonly #cancelKeys = new Map<string, Live>()
   readonly #opening = new Map<string, number>()
+  readonly #catalogs = new Catalogs()
   #policy: Policy
   #targets: readonly TargetConfig[]
   #isDraining = false
@@ -325,6 +337,7 @@ export class Gate {
       upstream.socket.destroy()
       throw error
     }
+    const catalogKey = JSON.stringify([target.name, grant.role, plan.database])
     const secret = options.randomBytes(plan.minor >= 2 ? LONG_SECRET_BYTES : SECRET_BYTES)
     const session = new Session({
       downstream: stream,
@@ -333,6 +346,7 @@ export class Gate {
       grant,
       log,
       analyser: options.analyser,
+      catalog: this.#catalogFor(catalogKey, found),
       clock: options.clock,
       maxFrameBytes: options.limits.messageBytes,
       maxNames: MAX_NAMES,
@@ -345,6 +359,7 @@ export class Gate {
       upstream,
       session,
       cancelKey: cancelKeyOf(upstream.pid, secret),
+      catalogKey,
       view: {
         id,
         agent: visitor.agent,
@@ -361,9 +376,30 @@ export class Gate {
     session.start()
   }
 
+  /** Read with a connection of the gate's own that logs in as the session did, so that names mean the same. */
+  #catalogFor(
+    key: string,
+    { target, grant, plan }: { target: TargetConfig; grant: Grant; plan: StartupPlan },
+  ): CatalogKeeper {
+    return this.#catalogs.take(
+      key,
+      () =>
+        new CatalogKeeper({
+          open: async () =>
+            new SideConnection(
+              await this.#connect(target, grant.role, plan.database, CATALOG_PARAMETERS),
+            ),
+          now: this.#options.now,
+          maxAgeMs: CATALOG_MAX_AGE_MS,
+          timeoutMs: CATALOG_TIMEOUT_MS,
+        }),
+    )
+  }
+
   #closed(live: Live, error: DbgateError | null): void {
     this.#live.delete(live.session.id)
     this.#cancelKeys.delete(live.cancelKey)
+    this.#catalogs.release(live.catalogKey)
     if (
       error !== null &&
       (error.code === 'PROTOCOL' || error.code === 'INTERNAL' || error.code === 'UPSTREAM')

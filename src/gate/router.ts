@@ -186,7 +186,7 @@ export class Router {
     if (
       candidates.length === 1 &&
       judgement !== undefined &&
-      this.#scope.dependsOn(judgement.analysis)
+      (this.#scope.dependsOn(judgement.analysis) || this.#authorizer.isStale(judgement))
     ) {
       return this.#judged(judgement.bytes, frame, (fresh, copy) =>
         this.#bindJudged(message, [fresh], copy, turn),
@@ -425,6 +425,7 @@ export class Router {
     return {
       bytes: Buffer.from(text),
       recorded: { text, base64: undefined },
+      catalog: undefined,
       analysis,
       verdict: this.#authorizer.verdictOn(analysis),
     }

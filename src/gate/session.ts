@@ -14,6 +14,7 @@ import {
   frontendName,
 } from '../wire/index.ts'
 import { Authorizer } from './authorize.ts'
+import type { CatalogView } from './catalogs.ts'
 import { Exchange } from './exchange.ts'
 import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
@@ -33,6 +34,7 @@ export type SessionOptions = {
   readonly grant: Grant
   readonly log: SessionLog
   readonly analyser: Analyser
+  readonly catalog: CatalogView
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly maxFrameBytes: number
