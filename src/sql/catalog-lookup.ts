@@ -41,35 +41,42 @@ type Shared = {
  * the second time round.
  */
 export class CatalogLookup implements Lookup {
+  /** Where names without a schema are looked for in the text at hand. */
   readonly #path: SearchPath
+  /** The path in force while it runs: what bodies of functions see, whatever text calls them. */
+  readonly #running: SearchPath
   readonly #shared: Shared
   readonly #catalog: Catalog
 
-  private constructor(path: SearchPath, shared: Shared) {
+  private constructor(path: SearchPath, running: SearchPath, shared: Shared) {
     this.#path = path
+    this.#running = running
     this.#shared = shared
     this.#catalog = shared.catalog
   }
 
-  /** Opens a catalog, as seen along a path. */
+  /** Opens a catalog, as a session with that search path sees it. */
   static open(catalog: Catalog, path: SearchPath, texts: StoredTexts): CatalogLookup {
-    const root = new CatalogLookup(path, {
-      catalog,
-      texts,
-      effects: new Effects(),
-      members: new Map<string, CatalogLookup>(),
-    })
-    root.#shared.members.set(keyOf(path), root)
-    return root
+    const members = new Map<string, CatalogLookup>()
+    const shared = { catalog, texts, effects: new Effects(), members }
+    return new CatalogLookup(path, path, shared)
   }
 
-  /** The same catalog seen along another path. */
+  /** The same catalog as a session with another search path sees it. */
   along(path: SearchPath): CatalogLookup {
-    const key = keyOf(path)
+    return this.#member(path, path)
+  }
+
+  /** The same session, for a text that PostgreSQL wrote. */
+  #qualified(): CatalogLookup {
+    return this.#member(QUALIFIED, this.#running)
+  }
+
+  #member(path: SearchPath, running: SearchPath): CatalogLookup {
+    const key = `${keyOf(path)} ${keyOf(running)}`
     const known = this.#shared.members.get(key)
-    if (known !== undefined) return known
-    const member = new CatalogLookup(path, this.#shared)
-    this.#shared.members.set(key, member)
+    const member = known ?? new CatalogLookup(path, running, this.#shared)
+    if (known === undefined) this.#shared.members.set(key, member)
     return member
   }
 
@@ -159,12 +166,13 @@ export class CatalogLookup implements Lookup {
   }
 
   #once(what: string, note: (facts: Facts) => void): Statement {
-    return this.#shared.effects.once(`${keyOf(this.#path)} ${what}`, note)
+    return this.#shared.effects.once(`${keyOf(this.#running)} ${what}`, note)
   }
 
   #noteBody(called: CatalogFunction, definition: string, facts: Facts): void {
     const raw = this.#shared.texts.functionBody(definition)
-    const lookup = called.searchPath === undefined ? this : this.along(called.searchPath)
+    const path = called.searchPath ?? this.#running
+    const lookup = this.along(path === 'anywhere' ? undefined : path)
     if (raw === undefined) facts.need('write', 'code')
     else facts.absorb(conclude(raw, lookup))
   }
@@ -208,7 +216,7 @@ export class CatalogLookup implements Lookup {
       if (commands.includes(event)) facts.absorb(this.#expression(text))
     }
     if (event === 'INSERT' || event === 'UPDATE') {
-      for (const type of relation.types) this.along(QUALIFIED).type(type, facts)
+      for (const type of relation.types) this.#qualified().type(type, facts)
     }
     this.#noteTriggers(relation, event, facts)
     // COPY passes rules by.
@@ -221,7 +229,7 @@ export class CatalogLookup implements Lookup {
   /** A view's query is read; changing a view that has no rule or trigger for it changes what it reads. */
   #noteView(definition: string, event: Command, facts: Facts): void {
     const raw = this.#shared.texts.statements(definition)
-    const lookup = this.along(QUALIFIED)
+    const lookup = this.#qualified()
     if (raw === undefined) {
       facts.refuse('the definition of a view')
       return
@@ -248,7 +256,7 @@ export class CatalogLookup implements Lookup {
       // TRUNCATE takes referencing tables along or fails.
       const command = event === 'TRUNCATE' ? event : CASCADES[onDelete]
       if (other !== undefined && command !== undefined) {
-        this.along(QUALIFIED).use(writeOf(other, command, columns), facts)
+        this.#qualified().use(writeOf(other, command, columns), facts)
       }
     }
   }
@@ -272,12 +280,12 @@ export class CatalogLookup implements Lookup {
 
   #expression(text: string): Statement {
     const raw = this.#shared.texts.expression(text)
-    return raw === undefined ? UNREAD : conclude(raw, this.along(QUALIFIED))
+    return raw === undefined ? UNREAD : conclude(raw, this.#qualified())
   }
 
   #stored(text: string): Statement {
     const raw = this.#shared.texts.statements(text)
-    return raw === undefined ? UNREAD : withoutDefinition(conclude(raw, this.along(QUALIFIED)))
+    return raw === undefined ? UNREAD : withoutDefinition(conclude(raw, this.#qualified()))
   }
 }
 

@@ -11,8 +11,8 @@ export type CatalogFunction = Name & {
   readonly definition: string | undefined
   /** The name of the C function behind one in `c` or `internal`. */
   readonly source: string
-  /** Schemas of its own SET search_path, if it has one. */
-  readonly searchPath: readonly string[] | undefined
+  /** Its own SET search_path, if it has one; `anywhere` where that depends on who calls. */
+  readonly searchPath: readonly string[] | 'anywhere' | undefined
   /** For an aggregate: the functions it is made of. */
   readonly parts: readonly Name[]
 }
@@ -206,10 +206,11 @@ function buildFunction(row: Row): CatalogFunction {
 }
 
 /** Reads the value of search_path: names separated by commas, quoted where they need to be. */
-function pathOf(value: string): string[] {
-  return [...value.matchAll(/"((?:[^"]|"")*)"|([^",\s]+)/g)].map(
+function pathOf(value: string): string[] | 'anywhere' {
+  const schemas = [...value.matchAll(/"((?:[^"]|"")*)"|([^",\s]+)/g)].map(
     match => match[1]?.replaceAll('""', '"') ?? (match[2] ?? '').toLowerCase(),
   )
+  return schemas.includes('$user') ? 'anywhere' : schemas
 }
 
 function buildRelations(read: (part: CatalogPart) => Row[]): ReadonlyMap<number, CatalogRelation> {

@@ -54,6 +54,7 @@ export class Facts {
     for (const object of raw.objects) this.objects.add(object)
     for (const hazard of raw.hazards) this.hazards.add(hazard)
     for (const what of raw.notUnderstood) this.notUnderstood.add(what)
+    for (const name of raw.judged) this.functions.add(name)
     this.settings.push(...raw.settings)
     this.weaken(raw.where)
   }

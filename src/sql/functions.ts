@@ -41,6 +41,9 @@ const WRITING = `brin_desummarize_range brin_summarize_new_values brin_summarize
 
 const SEQUENCE = 'setval'
 
+/** Called by name it is judged by its arguments; under another name, as part of an aggregate, those are not seen. */
+const SETTING = 'set_config'
+
 /** A lock that outlives its statement; releasing one is harmless. */
 const LOCKING = `pg_advisory_lock pg_advisory_lock_shared pg_advisory_xact_lock
   pg_advisory_xact_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
@@ -112,6 +115,7 @@ function buildEffects(): ReadonlyMap<string, FunctionEffect> {
     [SLEEPING, 'read', 'sleep'],
     [WRITING, 'write', undefined],
     [SEQUENCE, 'write', 'sequence'],
+    [SETTING, 'admin', 'settings'],
     [LOCKING, 'write', 'advisory-lock'],
     [LARGE_OBJECT, 'write', 'large-object'],
     [FILES, 'admin', 'files'],

@@ -50,6 +50,8 @@ export type RawStatement = {
   readonly trivialIf: readonly NotNullCondition[]
   readonly uses: readonly Use[]
   readonly calls: readonly Name[]
+  /** Functions called whose effect is already part of this. */
+  readonly judged: readonly string[]
   readonly operators: readonly Name[]
   /** Types that are cast to or assigned: a domain runs its checks. */
   readonly types: readonly Name[]
@@ -75,6 +77,7 @@ export class Findings {
   readonly hazards = new Set<Hazard>()
   readonly notUnderstood = new Set<string>()
   readonly attributes = new Set<string>()
+  readonly judged = new Set<string>()
   readonly executes = new Set<string>()
   readonly fetches = new Set<string>()
   readonly trivialIf: NotNullCondition[] = []
@@ -128,6 +131,7 @@ export class Findings {
     for (const hazard of raw.hazards) this.hazards.add(hazard)
     for (const what of raw.notUnderstood) this.notUnderstood.add(what)
     for (const attribute of raw.attributes) this.attributes.add(attribute)
+    for (const name of raw.judged) this.judged.add(name)
     for (const use of raw.uses) this.use(use)
     for (const call of raw.calls) this.call(call)
     for (const operator of raw.operators) this.operator(operator)
@@ -156,6 +160,7 @@ export class Findings {
       trivialIf: this.trivialIf,
       uses: [...this.#uses.values()],
       calls: [...this.#calls.values()],
+      judged: [...this.judged],
       operators: [...this.#operators.values()],
       types: [...this.#types.values()],
       attributes: [...this.attributes],

@@ -8,8 +8,9 @@ import type {
   SelectStmt,
   UpdateStmt,
 } from 'libpg-query'
+import { nameInStatement, type Target } from './columns.ts'
 import type { Visitors, Walk } from './walk.ts'
-import { isEffective, nameInStatement, type Target, whereStrength } from './where.ts'
+import { isEffective, whereStrength } from './where.ts'
 
 /** Relations in FROM by the name they go by, for telling the target's columns from others'. */
 function relationsIn(items: readonly Node[]): Map<string, RangeVar> {

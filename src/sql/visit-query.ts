@@ -144,10 +144,14 @@ export const QUERY_VISITORS: Visitors = {
   RangeVar: visitRelation,
 
   FuncCall(call, walk) {
-    const [, name = ''] = qualifiedName(call.funcname)
-    walk.call(call.funcname)
-    if (name === 'set_config') visitSetConfig(call.args ?? [], walk)
-    else visitArguments(name, call.args ?? [], walk)
+    const [schema, name = ''] = qualifiedName(call.funcname)
+    if (name === 'set_config' && (schema === undefined || schema === 'pg_catalog')) {
+      walk.found.judged.add(name)
+      visitSetConfig(call.args ?? [], walk)
+    } else {
+      walk.call(call.funcname)
+      visitArguments(name, call.args ?? [], walk)
+    }
     walk.children('FuncCall', call)
   },
 

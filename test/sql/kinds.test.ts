@@ -113,6 +113,12 @@ const STATEMENTS: readonly (readonly [string, string, string, string?])[] = [
     'ddl admin',
     'files',
   ],
+  [
+    'CREATE AGGREGATE a (text, bool) (sfunc = set_config, stype = text)',
+    'CREATE',
+    'ddl admin',
+    'settings',
+  ],
   ['CREATE CAST (a AS b) WITH FUNCTION f(a)', 'CREATE', 'ddl'],
   ['CREATE CAST (a AS b) WITH FUNCTION lo_import(a)', 'CREATE', 'ddl admin', 'files'],
   [`CREATE CONVERSION c FOR 'UTF8' TO 'LATIN1' FROM f`, 'CREATE', 'ddl'],
