@@ -24,7 +24,7 @@ export type AnalyserOptions = {
 
 const DEFAULTS: Required<AnalyserOptions> = {
   maxBytes: 1024 * 1024,
-  maxSyncBytes: 32 * 1024,
+  maxSyncBytes: 16 * 1024,
   timeLimitMs: 5000,
   stackSizeMb: 16,
   maxMemoEntries: 8192,
@@ -39,6 +39,9 @@ const BYTES_OF_STATEMENT = 4000
 
 const MAX_WAITING = 64
 
+/** Definitions in the database that break the parser, one after the other, for one statement. */
+const MAX_ATTEMPTS = 8
+
 /** What a reading came to, and under which circumstances. */
 type Known = {
   readonly catalog: Catalog | undefined
@@ -46,7 +49,10 @@ type Known = {
   readonly analysis: Analysis
 }
 
-/** What is remembered of a text. A result that depends on a session's names dies with that session's scope. */
+/**
+ * What is remembered of a text. A result that depends on a session's names dies with that session's
+ * scope.
+ */
 type Remembered = {
   readonly reading: Reading
   readonly isScoped: boolean
@@ -55,10 +61,11 @@ type Remembered = {
 }
 
 /**
- * Says what statements do. Owns a parser instance, a thread for monsters, and a memo of the texts seen.
+ * Says what statements do. Owns a parser instance, a thread for monsters, and a memo of the texts
+ * seen.
  *
- * `analyse` answers at once, but for: a text too large or too deep for this thread, and the moments in which a parser is being
- * opened (at the start, and after one broke).
+ * `analyse` answers at once, but for: a text too large or too deep for this thread, and the moments
+ * in which a parser is being opened (at the start, and after one broke).
  */
 export class Analyser {
   readonly #options: Required<AnalyserOptions>
@@ -93,10 +100,11 @@ export class Analyser {
   }
 
   /**
-   * Analyses SQL text, the bytes exactly as they came. A catalog says what the names in it stand for.
+   * Analyses SQL text, the bytes exactly as they came. A catalog says what the names in it stand
+   * for.
    *
-   * The result is shared with every session that sends the same text. Never throws for a text: what can't be read is
-   * `ok: false`, and nothing of it may run.
+   * The result is shared with every session that sends the same text. Never throws for a text: what
+   * can't be read is `ok: false`, and nothing of it may run.
    *
    * Ownership: the bytes are read before the call returns, or copied.
    * Throws: INTERNAL (XX000) after close().
@@ -155,7 +163,10 @@ export class Analyser {
     return this.#analyseApart(text.toString('latin1'), text, scope, catalog)
   }
 
-  /** A refusal for want of time or threads may not hold for the next attempt, so that it is not kept. */
+  /**
+   * A refusal for want of time or threads may not hold for the next attempt, so that it is not
+   * kept.
+   */
   #remember(key: string, reading: Reading): Remembered {
     const isScoped = reading.ok && reading.statements.some(dependsOnScope)
     const remembered = { reading, isScoped, latest: undefined, byScope: new WeakMap() }
@@ -171,6 +182,7 @@ export class Analyser {
     remembered: Remembered,
     scope: Scope,
     catalog: Catalog | undefined,
+    attempts = MAX_ATTEMPTS,
   ): Analysis | Promise<Analysis> {
     const { reading, isScoped, byScope } = remembered
     if (!reading.ok) return reading
@@ -189,8 +201,9 @@ export class Analyser {
       if (!(thrown instanceof ParserMissing)) {
         throw new DbgateError('INTERNAL', 'statement could not be analysed', { cause: thrown })
       }
+      if (attempts === 0) return failed('parser can not be opened')
       if (this.#parser?.trapped !== false) this.#replace()
-      return this.ready().then(() => this.#conclude(remembered, scope, catalog))
+      return this.ready().then(() => this.#conclude(remembered, scope, catalog, attempts - 1))
     }
   }
 
@@ -215,6 +228,10 @@ export class Analyser {
       },
     )
   }
+}
+
+function failed(message: string): Analysis {
+  return { ok: false, error: { message, position: undefined, reason: 'parser-failed' } }
 }
 
 function tooLarge(maxBytes: number): Analysis {

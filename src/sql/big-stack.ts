@@ -24,7 +24,8 @@ const MAX_HEAP_MB = 1024
 /**
  * Reads monstrous statements one at a time in a thread with a large stack.
  *
- * Every text is answered: one that takes too long or kills its thread is refused, and the next one gets a new thread.
+ * Every text is answered: one that takes too long or kills its thread is refused, and the next one
+ * gets a new thread.
  */
 export class BigStack {
   readonly #options: BigStackOptions

@@ -20,10 +20,14 @@ import type { Command, Name, NotNullCondition, Use } from './raw.ts'
 import type { StoredTexts } from './read.ts'
 import type { Statement } from './statement.ts'
 
-/** Schemas in order; undefined when the session may have moved its path: then every schema counts. */
+/**
+ * Schemas in order; undefined when the session may have moved its path: then every schema counts.
+ */
 export type SearchPath = readonly string[] | undefined
 
-/** In texts that the database writes for us every name that is not PostgreSQL's own is qualified. */
+/**
+ * In texts that the database writes for us every name that is not PostgreSQL's own is qualified.
+ */
 const QUALIFIED: SearchPath = []
 
 type Shared = {
@@ -34,11 +38,11 @@ type Shared = {
 }
 
 /**
- * What names stand for in one database: views are read through, functions and triggers by their bodies, rules by their actions,
- * tables with their parents, children and cascades.
+ * What names stand for in one database: views are read through, functions and triggers by their
+ * bodies, rules by their actions, tables with their parents, children and cascades.
  *
- * Everything is worked out when it is first asked for and kept for as long as the catalog. What refers to itself adds nothing
- * the second time round.
+ * Everything is worked out when it is first asked for and kept for as long as the catalog. What
+ * refers to itself adds nothing the second time round.
  */
 export class CatalogLookup implements Lookup {
   /** Where names without a schema are looked for in the text at hand. */
@@ -82,7 +86,8 @@ export class CatalogLookup implements Lookup {
 
   call(name: Name, facts: Facts): void {
     const candidates = this.#all(this.#catalog.functionsNamed, name)
-    // PostgreSQL picks by argument types, and a user's function can fit better than a built-in one of the same name.
+    // PostgreSQL picks by argument types, and a user's function can fit better than a built-in one
+    // of the same name.
     if (candidates.length === 0 || isBuiltinName(name)) noteCall(name, facts)
     for (const candidate of candidates) this.#noteFunction(candidate, facts)
   }
@@ -130,7 +135,10 @@ export class CatalogLookup implements Lookup {
     }
   }
 
-  /** Every entry a name may mean. A name without a schema means those on the path, or all where the path is not known. */
+  /**
+   * Every entry a name may mean. A name without a schema means those on the path, or all where the
+   * path is not known.
+   */
   #all<T extends Name>(named: ReadonlyMap<string, readonly T[]>, name: Name): readonly T[] {
     const entries = named.get(name.name) ?? []
     if (name.schema !== undefined) return entries.filter(entry => entry.schema === name.schema)
@@ -226,7 +234,10 @@ export class CatalogLookup implements Lookup {
     if (event === 'DELETE' || event === 'TRUNCATE') this.#cascadeDelete(relation, event, facts)
   }
 
-  /** A view's query is read; changing a view that has no rule or trigger for it changes what it reads. */
+  /**
+   * A view's query is read; changing a view that has no rule or trigger for it changes what it
+   * reads.
+   */
   #noteView(definition: string, event: Command, facts: Facts): void {
     const raw = this.#shared.texts.statements(definition)
     const lookup = this.#qualified()
@@ -289,7 +300,10 @@ export class CatalogLookup implements Lookup {
   }
 }
 
-/** What a foreign key does to the rows that refer: cascade, set null, set default. Source: catalog/pg_constraint.h. */
+/**
+ * What a foreign key does to the rows that refer: cascade, set null, set default. Source:
+ * catalog/pg_constraint.h.
+ */
 const CASCADES: Readonly<Record<string, Command>> = { c: 'DELETE', n: 'UPDATE', d: 'UPDATE' }
 
 /** A text of the database's own making that our parser does not take. */
@@ -316,8 +330,8 @@ function withoutDefinition(statement: Statement): Statement {
 }
 
 /**
- * Code that can't be read. An extension's C function that says it is not volatile is believed: installing it took a superuser.
- * Other languages can do anything whatever they say.
+ * Code that can't be read. An extension's C function that says it is not volatile is believed:
+ * installing it took a superuser. Other languages can do anything whatever they say.
  */
 function noteOpaque(called: CatalogFunction, facts: Facts): void {
   const named = builtinEffect(undefined, called.name)

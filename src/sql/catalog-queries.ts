@@ -46,7 +46,9 @@ const EXPRESSIONS = `SELECT json_build_object('relation', found.relation::int8, 
       FROM pg_policy, LATERAL (VALUES (pg_get_expr(polqual, polrelid)), (pg_get_expr(polwithcheck, polrelid))) v(expression)
   ) found WHERE found.text IS NOT NULL`
 
-/** Source for the bits of tgtype: catalog/pg_trigger.h. Internal triggers are those of foreign keys. */
+/**
+ * Source for the bits of tgtype: catalog/pg_trigger.h. Internal triggers are those of foreign keys.
+ */
 const TRIGGERS = `SELECT json_build_object('relation', t.tgrelid::int8,
     'commands', array_remove(ARRAY[CASE WHEN t.tgtype & 4 <> 0 THEN 'INSERT' END,
       CASE WHEN t.tgtype & 8 <> 0 THEN 'DELETE' END, CASE WHEN t.tgtype & 16 <> 0 THEN 'UPDATE' END,
@@ -105,11 +107,11 @@ const CASTS = `SELECT json_build_object('target', t.typname, 'context', c.castco
 const SESSION = `SELECT json_build_object('path', current_schemas(true))::text`
 
 /**
- * What to run, in this order and on one connection of the role that the sessions have, to load a catalog. The first column of each
- * row of a part goes to buildCatalog() as text.
+ * What to run, in this order and on one connection of the role that the sessions have, to load a
+ * catalog. The first column of each row of a part goes to buildCatalog() as text.
  *
- * One snapshot, so that the parts fit together; an empty search path, so that PostgreSQL writes every name in full.
- * Works with PostgreSQL 14 and later.
+ * One snapshot, so that the parts fit together; an empty search path, so that PostgreSQL writes
+ * every name in full. Works with PostgreSQL 14 and later.
  */
 export const CATALOG_QUERIES: readonly {
   readonly part: CatalogPart | undefined
@@ -150,7 +152,8 @@ const VERSIONED = [
 ]
 
 /**
- * One row, one text that differs once any part of the catalog has changed: cheap enough to ask before it matters.
+ * One row, one text that differs once any part of the catalog has changed: cheap enough to ask
+ * before it matters.
  */
 export const CATALOG_VERSION_QUERY = `SELECT concat_ws(' ', current_schemas(true)::text, ${VERSIONED.map(
   table =>

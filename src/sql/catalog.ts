@@ -37,7 +37,9 @@ export type CatalogRelation = Name & {
   /** The query of a view or materialized view. */
   readonly definition: string | undefined
   readonly notNull: Set<string>
-  /** Expressions that a command evaluates: defaults, generated columns, checks, indexes, policies. */
+  /**
+   * Expressions that a command evaluates: defaults, generated columns, checks, indexes, policies.
+   */
   readonly expressions: { readonly commands: readonly Command[]; readonly text: string }[]
   readonly types: Name[]
   readonly triggers: CatalogTrigger[]
@@ -177,7 +179,10 @@ function build(rows: CatalogRows): Catalog {
   }
 }
 
-/** A part that was not loaded is not an empty one: then nothing would be known of it, and all would seem well. */
+/**
+ * A part that was not loaded is not an empty one: then nothing would be known of it, and all would
+ * seem well.
+ */
 function partOf(rows: CatalogRows, part: CatalogPart): readonly string[] {
   const found = rows.get(part)
   if (found === undefined) throw new TypeError(`${part} is missing`)
@@ -217,7 +222,10 @@ function buildRelations(read: (part: CatalogPart) => Row[]): ReadonlyMap<number,
   const relations = new Map(
     read('relations').map(row => [number(row, 'oid'), buildRelation(row)] as const),
   )
-  /** Rows of relations that are left out, such as temporary ones of other sessions, are left out too. */
+  /**
+   * Rows of relations that are left out, such as temporary ones of other sessions, are left out
+   * too.
+   */
   const each = (part: CatalogPart, add: (relation: CatalogRelation, row: Row) => void): void => {
     for (const row of read(part)) {
       const relation = relations.get(number(row, 'relation'))

@@ -32,7 +32,10 @@ export function qualifierOf(reference: ColumnRef): string | undefined {
   return fieldNames(reference).at(-2)
 }
 
-/** The target's column that a reference at the statement's own level names, or undefined for another's. */
+/**
+ * The target's column that a reference at the statement's own level names, or undefined for
+ * another's.
+ */
 export function columnOfTarget(reference: ColumnRef, target: Target): string | undefined {
   const column = lastName(reference)
   const qualifier = qualifierOf(reference)

@@ -1,10 +1,11 @@
 import type { A_Expr, ColumnRef, Node } from 'libpg-query'
 import { columnOfTarget, lastName, nameInStatement, qualifierOf, type Target } from './columns.ts'
-import { same, stripCasts } from './same.ts'
+import { keyOf, same, stripCasts } from './same.ts'
 
 /**
- * What a condition comes to for the rows of the changed table: `always` (or null, which only ever excludes rows by
- * accident), `never`, `fixed`: the same for every row but not known here, `row`: it depends on the row.
+ * What a condition comes to for the rows of the changed table: `always` (or null, which only ever
+ * excludes rows by accident), `never`, `fixed`: the same for every row but not known here, `row`:
+ * it depends on the row.
  */
 export type Outcome = 'always' | 'never' | 'fixed' | 'row'
 
@@ -23,8 +24,7 @@ export function evaluateOperator(expression: A_Expr, node: Node, target: Target)
   const { lexpr, rexpr, kind } = expression
   const operator = operatorOf(expression) ?? ''
   if (kind === 'AEXPR_IN' || kind === 'AEXPR_OP_ANY') {
-    const items = elementsOf(rexpr)
-    const holds = operator === '=' && items.some(item => same(lexpr, item, target))
+    const holds = operator === '=' && includes(elementsOf(rexpr), lexpr, target)
     return holds ? 'always' : dependsOnRow(node, target)
   }
   if (kind === 'AEXPR_BETWEEN' || kind === 'AEXPR_BETWEEN_SYM') {
@@ -51,6 +51,12 @@ export function evaluateOperator(expression: A_Expr, node: Node, target: Target)
     if (operator === '<>' || operator === '<' || operator === '>') return 'never'
   }
   return dependsOnRow(node, target)
+}
+
+function includes(items: readonly Node[], tested: Node | undefined, target: Target): boolean {
+  if (tested === undefined) return false
+  const key = keyOf(tested, target)
+  return items.some(item => keyOf(item, target) === key)
 }
 
 /** `id = coalesce(id, 0)`, either way round. */
@@ -117,9 +123,9 @@ function joinsItself(a: Node | undefined, b: Node | undefined, target: Target): 
 }
 
 /**
- * Whether an expression looks at the row that is changed. Inside a sub-select only a qualified reference counts: an
- * unqualified one most likely names a column of the sub-select, and taking it for ours would let
- * `EXISTS (SELECT 1 FROM other WHERE x = 1)` pass as a filter.
+ * Whether an expression looks at the row that is changed. Inside a sub-select only a qualified
+ * reference counts: an unqualified one most likely names a column of the sub-select, and taking it
+ * for ours would let `EXISTS (SELECT 1 FROM other WHERE x = 1)` pass as a filter.
  */
 export function dependsOnRow(node: Node, target: Target): Outcome {
   return findsTarget(node, target, false) ? 'row' : 'fixed'

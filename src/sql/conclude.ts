@@ -10,7 +10,8 @@ export function dependsOnScope(raw: RawStatement): boolean {
 }
 
 /**
- * Says what a statement does, its names looked up. What prepared statements and cursors do is not in it yet.
+ * Says what a statement does, its names looked up. What prepared statements and cursors do is not
+ * in it yet.
  */
 export function conclude(raw: RawStatement, lookup: Lookup): Statement {
   return factsOf(raw, lookup).finish(raw, concludeSteps(raw, lookup))
@@ -21,10 +22,11 @@ export class Concluder {
   readonly #raws = new WeakMap<Statement, RawStatement>()
 
   /**
-   * Says what the statements of one text do, including the prepared statements they run and the cursors they read.
+   * Says what the statements of one text do, including the prepared statements they run and the
+   * cursors they read.
    *
-   * They run one after the other: what an earlier one prepares, a later one can execute. What was prepared earlier is judged
-   * by what its names stand for now.
+   * They run one after the other: what an earlier one prepares, a later one can execute. What was
+   * prepared earlier is judged by what its names stand for now.
    */
   concludeAll(
     raws: readonly RawStatement[],
@@ -66,7 +68,8 @@ export class Concluder {
     }
     for (const name of raw.fetches) {
       const candidates = scope.cursors.get(name)
-      // A cursor nobody declared was opened by a function, whose call was judged; reading it is reading.
+      // A cursor nobody declared was opened by a function, whose call was judged; reading it is
+      // reading.
       if (candidates?.length === 0) facts.refuse('a cursor that may stand for anything')
       for (const candidate of candidates ?? []) facts.absorb(this.#again(candidate, lookup))
     }

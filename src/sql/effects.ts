@@ -14,15 +14,18 @@ export function refused(what: string): Statement {
   return facts.finish(NOTHING_RAW, [])
 }
 
-/** Functions calling functions, views over views: deeper or more than this is not followed, and so refused. */
+/**
+ * Functions calling functions, views over views: deeper or more than this is not followed, and so
+ * refused.
+ */
 const MAX_DEPTH = 64
 const MAX_STEPS = 5000
 
 /**
  * Works out effects that are made of other effects, each once.
  *
- * What is met again while it is being worked out adds nothing: the outer one has it all. But an inner result that left out an
- * outer one is not whole, and so not kept.
+ * What is met again while it is being worked out adds nothing: the outer one has it all. But an
+ * inner result that left out an outer one is not whole, and so not kept.
  */
 export class Effects {
   readonly #known = new Map<string, Statement>()

@@ -11,7 +11,10 @@ import {
 } from './statement.ts'
 import { type WhereStrength, weaker } from './where.ts'
 
-/** Collects what a statement comes to once its names are looked up. Sets keep the order of discovery. */
+/**
+ * Collects what a statement comes to once its names are looked up. Sets keep the order of
+ * discovery.
+ */
 export class Facts {
   readonly kinds = new Set<string>()
   readonly needs = new Set<Need>()

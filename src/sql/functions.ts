@@ -41,7 +41,10 @@ const WRITING = `brin_desummarize_range brin_summarize_new_values brin_summarize
 
 const SEQUENCE = 'setval'
 
-/** Called by name it is judged by its arguments; under another name, as part of an aggregate, those are not seen. */
+/**
+ * Called by name it is judged by its arguments; under another name, as part of an aggregate, those
+ * are not seen.
+ */
 const SETTING = 'set_config'
 
 /** A lock that outlives its statement; releasing one is harmless. */
@@ -58,7 +61,9 @@ const FILES = `lo_export lo_import pg_current_logfile pg_file_read pg_file_renam
   pg_ls_replslotdir pg_ls_summariesdir pg_ls_tmpdir pg_ls_waldir pg_read_binary_file pg_read_file
   pg_show_all_file_settings pg_stat_file`
 
-/** Run SQL, or read relations, that are named in a string: the text does not show what they touch. */
+/**
+ * Run SQL, or read relations, that are named in a string: the text does not show what they touch.
+ */
 const RUN_TEXT = `cursor_to_xml cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema
   database_to_xmlschema query_to_xml query_to_xml_and_xmlschema query_to_xmlschema schema_to_xml
   schema_to_xml_and_xmlschema schema_to_xmlschema table_to_xml table_to_xml_and_xmlschema
@@ -74,7 +79,10 @@ const REPLICATION = `pg_copy_logical_replication_slot pg_copy_physical_replicati
   pg_replication_origin_xact_reset pg_replication_origin_xact_setup pg_replication_slot_advance
   pg_sync_replication_slots`
 
-/** From the dblink and postgres_fdw extensions: they reach other databases, or this one as somebody else. */
+/**
+ * From the dblink and postgres_fdw extensions: they reach other databases, or this one as somebody
+ * else.
+ */
 const NETWORK = `dblink dblink_build_sql_delete dblink_build_sql_insert dblink_build_sql_update
   dblink_cancel_query dblink_close dblink_connect dblink_connect_u dblink_current_query
   dblink_disconnect dblink_error_message dblink_exec dblink_fetch dblink_get_connections
@@ -133,8 +141,9 @@ function buildEffects(): ReadonlyMap<string, FunctionEffect> {
 /**
  * Says what calling a function may do, from its name alone.
  *
- * An unqualified built-in name counts as the built-in: only a catalog can know that a user's function of the same name
- * fits better. A name qualified with another schema than pg_catalog is never built in.
+ * An unqualified built-in name counts as the built-in: only a catalog can know that a user's
+ * function of the same name fits better. A name qualified with another schema than pg_catalog is
+ * never built in.
  */
 export function builtinEffect(schema: string | undefined, name: string): FunctionEffect {
   const effect = EFFECTS.get(name)
@@ -161,7 +170,10 @@ export function isBuiltinName({
   )
 }
 
-/** Whether a volatile C function of a well-known extension has no effect that outlives the statement. */
+/**
+ * Whether a volatile C function of a well-known extension has no effect that outlives the
+ * statement.
+ */
 export function isHarmlessExtension(name: string): boolean {
   return HARMLESS_EXTENSIONS.has(name)
 }

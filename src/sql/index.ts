@@ -1,11 +1,15 @@
 /**
  * What a statement does, from PostgreSQL's own parser.
  *
- * Text is parsed by libpg_query (PostgreSQL 18's grammar) and the raw tree is walked in full: every node must be one the walker
- * knows. No text is ever matched. The invariant: what is not understood needs 'admin', and no wrapping of a statement (WITH,
- * sub-select, EXPLAIN ANALYZE, PREPARE, a cursor) makes it need less.
+ * Text is parsed by libpg_query (PostgreSQL 18's grammar) and the raw tree is walked in full: every
+ * node must be one the walker knows. No text is ever matched. The invariant: what is not understood
+ * needs 'admin', and no wrapping of a statement (WITH, sub-select, EXPLAIN ANALYZE, PREPARE, a
+ * cursor) makes it need less.
  *
- * Without a catalog a function that PostgreSQL does not bring may write, so that calling it needs 'write'.
+ * Text is read once, into what it says by itself (raw.ts); what its names stand for is looked up
+ * after that: the session's in a Scope, the database's in a Catalog. Without a catalog a function
+ * that PostgreSQL does not bring may write, so that calling it needs 'write'; with one it is judged
+ * by its body, a table by its triggers, rules, defaults, policies, parents and cascades.
  */
 export { type Analyser, type AnalyserOptions, createAnalyser } from './analyser.ts'
 export { canonicalText } from './canonical.ts'

@@ -41,7 +41,10 @@ export function noteUnknownOperator(name: Name, facts: Facts): void {
   facts.need('write')
 }
 
-/** System relations that show secrets of the server: password verifiers, connection strings, its files. */
+/**
+ * System relations that show secrets of the server: password verifiers, connection strings, its
+ * files.
+ */
 const SECRETS: ReadonlyMap<string, Hazard> = new Map<string, Hazard>([
   ['pg_authid', 'roles'],
   ['pg_shadow', 'roles'],
@@ -53,13 +56,19 @@ const SECRETS: ReadonlyMap<string, Hazard> = new Map<string, Hazard>([
   ['pg_ident_file_mappings', 'files'],
 ])
 
-/** Whether a name means one of PostgreSQL's own relations: those stand before any other on the search path. */
+/**
+ * Whether a name means one of PostgreSQL's own relations: those stand before any other on the
+ * search path.
+ */
 export function isSystemRelation({ schema, name }: Name): boolean {
   if (schema === undefined) return name.startsWith('pg_')
   return schema === 'pg_catalog' || schema === 'information_schema' || schema === 'pg_toast'
 }
 
-/** Notes what using one of PostgreSQL's own relations takes. `UPDATE pg_settings` is SET by another name. */
+/**
+ * Notes what using one of PostgreSQL's own relations takes. `UPDATE pg_settings` is SET by another
+ * name.
+ */
 export function noteSystemRelation(use: Use, facts: Facts): void {
   if (!isSystemRelation(use)) return
   if (use.access === 'write') facts.need('admin', 'server')

@@ -3,9 +3,11 @@ import type { Name } from './raw.ts'
 const PART = /^(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*))$/
 
 /**
- * Reads a name as `regclass` does: `orders`, `Public.Orders`, `"My schema".t`. Undefined when it isn't one.
+ * Reads a name as `regclass` does: `orders`, `Public.Orders`, `"My schema".t`. Undefined when it
+ * isn't one.
  *
- * Source: stringToQualifiedNameList() and SplitIdentifierString() in PostgreSQL's utils/adt/varlena.c.
+ * Source: stringToQualifiedNameList() and SplitIdentifierString() in PostgreSQL's
+ * utils/adt/varlena.c.
  */
 export function parseName(text: string): Name | undefined {
   const parts = splitName(text)?.map(part => {

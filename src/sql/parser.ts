@@ -26,8 +26,9 @@ export function compileParser(): WebAssembly.Module {
 /**
  * Makes one parser instance.
  *
- * Anything but an answer of PostgreSQL's own (a stack overflow, a WASM trap, memory it could not get) leaks
- * inside the instance and later breaks it for everyone: then every call throws ParserTrap, for good.
+ * Anything but an answer of PostgreSQL's own (a stack overflow, a WASM trap, memory it could not
+ * get) leaks inside the instance and later breaks it for everyone: then every call throws
+ * ParserTrap, for good.
  */
 export async function openParser(module: WebAssembly.Module): Promise<Parser> {
   const instance = await createLibpgQuery({
@@ -64,8 +65,9 @@ export class Parser {
   /**
    * Parses SQL text. The bytes go to the parser as they are.
    *
-   * Refuses NUL, at which the parser would silently stop reading, and bytes that are not UTF-8, whose names could not
-   * be compared with a policy's. The position of an error counts characters from 1.
+   * Refuses NUL, at which the parser would silently stop reading, and bytes that are not UTF-8,
+   * whose names could not be compared with a policy's. The position of an error counts characters
+   * from 1.
    *
    * Throws: ParserTrap when the instance broke.
    */
@@ -89,7 +91,8 @@ export class Parser {
   /**
    * Returns the fingerprint of a text that has been parsed without an error.
    *
-   * The library hands back some error messages as if they were the fingerprint, so that only 16 hex digits count.
+   * The library hands back some error messages as if they were the fingerprint, so that only 16 hex
+   * digits count.
    *
    * Throws: ParserTrap when there is none.
    */
@@ -110,8 +113,8 @@ export class Parser {
   }
 
   /**
-   * Parses a CREATE FUNCTION or DO statement in PL/pgSQL. Undefined when the body can't be read: the parser knows none of the
-   * database's types, so that some correct ones are among them.
+   * Parses a CREATE FUNCTION or DO statement in PL/pgSQL. Undefined when the body can't be read:
+   * the parser knows none of the database's types, so that some correct ones are among them.
    *
    * Throws: ParserTrap when the instance broke.
    */
@@ -139,7 +142,10 @@ export class Parser {
     return pointer
   }
 
-  /** Shape: PgQueryParseResult {tree*, stderr*, error*}; PgQueryError {message*, function*, file*, line, position}. */
+  /**
+   * Shape: PgQueryParseResult {tree*, stderr*, error*}; PgQueryError {message*, function*, file*,
+   * line, position}.
+   */
   #read(result: number): Parsed {
     const words = this.#wasm.HEAPU32
     const error = words[(result >>> 2) + 2] ?? 0

@@ -22,7 +22,8 @@ const KNOWN = new Set(
 const DYNAMIC = new Set(['PLpgSQL_stmt_dynexecute', 'PLpgSQL_stmt_dynfors', 'dynquery'])
 
 /**
- * Finds the SQL in the parser's tree of a PL/pgSQL function. Undefined when the tree holds something unknown.
+ * Finds the SQL in the parser's tree of a PL/pgSQL function. Undefined when the tree holds
+ * something unknown.
  *
  * Source: pg_query_json_plpgsql.c of libpg_query; RawParseMode in PostgreSQL's parser/parser.h.
  */
@@ -62,8 +63,8 @@ function readExpression(expression: unknown): readonly string[] | undefined {
 }
 
 /**
- * An assignment as a comparison, which has the same parts: the one `:=` that is the assignment's is the first that gives a
- * text that parses. `x = e` needs no change.
+ * An assignment as a comparison, which has the same parts: the one `:=` that is the assignment's is
+ * the first that gives a text that parses. `x = e` needs no change.
  */
 function assignments(query: string): string[] {
   const texts = [`SELECT ${query}`]

@@ -7,7 +7,9 @@ export type Name = { readonly schema: string | undefined; readonly name: string 
 /** What is done to a relation's rows, or `NONE`: only its definition or its locks are touched. */
 export type Command = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'COPY' | 'NONE'
 
-/** One use of a relation. `columns` are the ones an UPDATE sets, `isOnly` leaves its children out. */
+/**
+ * One use of a relation. `columns` are the ones an UPDATE sets, `isOnly` leaves its children out.
+ */
 export type Use = Name & {
   readonly access: Access
   readonly command: Command
@@ -31,8 +33,9 @@ export type RawStep =
   | { readonly step: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' }
 
 /**
- * What a statement says by itself. What its names stand for, the session's and the database's, is looked up later, so that a
- * text is parsed once whatever else changes. Plain values only: it crosses threads.
+ * What a statement says by itself. What its names stand for, the session's and the database's, is
+ * looked up later, so that a text is parsed once whatever else changes. Plain values only: it
+ * crosses threads.
  */
 export type RawStatement = {
   readonly text: string

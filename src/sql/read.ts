@@ -31,7 +31,8 @@ const OUTER_SPACE = /^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$/g
 /**
  * Parses a text and walks every statement in it.
  *
- * Throws: ParserTrap when the parser broke, RangeError when the tree is too deep for this thread's stack.
+ * Throws: ParserTrap when the parser broke, RangeError when the tree is too deep for this thread's
+ * stack.
  */
 export function readStatements(parser: Parser, text: Buffer): Reading {
   const parsed = parser.parse(text)
@@ -52,7 +53,10 @@ export function readStatements(parser: Parser, text: Buffer): Reading {
   return { ok: true, statements }
 }
 
-/** What can be read of texts that the database keeps: definitions of views, rules, functions, defaults. */
+/**
+ * What can be read of texts that the database keeps: definitions of views, rules, functions,
+ * defaults.
+ */
 export type StoredTexts = {
   /** Statements, as one. */
   readonly statements: (text: string) => RawStatement | undefined

@@ -3,16 +3,16 @@ import type { ScopeStep, Statement } from './statement.ts'
 /**
  * The names a session has made, as far as they change what a later statement means.
  *
- * A value: every change makes a new one, and its identity is its version. A name maps to every statement it may stand for,
- * because whether a PREPARE or DEALLOCATE took effect is known only when the server has answered; running the name
- * is judged as running all of them.
+ * A value: every change makes a new one, and its identity is its version. A name maps to every
+ * statement it may stand for, because whether a PREPARE or DEALLOCATE took effect is known only
+ * when the server has answered; running the name is judged as running all of them.
  */
 export type Scope = {
   readonly prepared: ReadonlyMap<string, readonly Statement[]>
   readonly cursors: ReadonlyMap<string, readonly Statement[]>
   /**
-   * `moved`: the session has set search_path, or may have. From then on an unqualified name means every relation and function
-   * of that name, because a ROLLBACK can move the path back unseen.
+   * `moved`: the session has set search_path, or may have. From then on an unqualified name means
+   * every relation and function of that name, because a ROLLBACK can move the path back unseen.
    */
   readonly searchPath: 'initial' | 'moved'
 }
@@ -24,13 +24,16 @@ export const EMPTY_SCOPE: Scope = {
   searchPath: 'initial',
 }
 
-/** More names, or more candidates for one name, than this and the name is unknown: running it needs 'admin'. */
+/**
+ * More names, or more candidates for one name, than this and the name is unknown: running it needs
+ * 'admin'.
+ */
 const MAX_NAMES = 4096
 const MAX_CANDIDATES = 32
 
 /**
- * Returns the scope a later statement must be judged in while this one is on its way: what it adds may be there, what it
- * removes may still be there.
+ * Returns the scope a later statement must be judged in while this one is on its way: what it adds
+ * may be there, what it removes may still be there.
  */
 export function anticipate(scope: Scope, statement: Statement): Scope {
   const moves = statement.settings.some(({ name }) => name === 'search_path' || name === 'all')
@@ -40,14 +43,17 @@ export function anticipate(scope: Scope, statement: Statement): Scope {
 }
 
 /**
- * Returns the scope after the server has said that a statement succeeded. What failed or was skipped must not be given:
- * its DEALLOCATE has removed nothing.
+ * Returns the scope after the server has said that a statement succeeded. What failed or was
+ * skipped must not be given: its DEALLOCATE has removed nothing.
  */
 export function settle(scope: Scope, statement: Statement): Scope {
   return statement.scope.reduce(remove, anticipate(scope, statement))
 }
 
-/** Returns a scope in which a name stands for one more statement, as after a Parse message with that name. */
+/**
+ * Returns a scope in which a name stands for one more statement, as after a Parse message with that
+ * name.
+ */
 export function withPrepared(scope: Scope, name: string, statement: Statement): Scope {
   return { ...scope, prepared: withCandidate(scope.prepared, name, statement) }
 }

@@ -3,7 +3,10 @@ import type { Hazard, Need } from './statement.ts'
 /** What changing a setting takes: `need` is undefined for a harmless one. */
 export type SettingEffect = { readonly need: Need | undefined; readonly hazard: Hazard | undefined }
 
-/** Presentation, planning, time limits and memory: they change neither what text means nor what may be done. */
+/**
+ * Presentation, planning, time limits and memory: they change neither what text means nor what may
+ * be done.
+ */
 const HARMLESS = new Set(
   `application_name array_nulls bytea_output check_function_bodies client_connection_check_interval
   commit_delay commit_siblings constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
@@ -56,8 +59,9 @@ const NOTHING: SettingEffect = { need: undefined, hazard: undefined }
 /**
  * Says what it takes to change a setting.
  *
- * `value` is undefined for RESET and DEFAULT, null when it is not a literal. What is not on a list needs 'admin': a setting
- * can change how text is read (standard_conforming_strings), who one is (role), or what row security shows (any custom one).
+ * `value` is undefined for RESET and DEFAULT, null when it is not a literal. What is not on a list
+ * needs 'admin': a setting can change how text is read (standard_conforming_strings), who one is
+ * (role), or what row security shows (any custom one).
  */
 export function settingEffect(name: string, value: string | undefined | null): SettingEffect {
   const key = name.toLowerCase()

@@ -9,8 +9,8 @@ export const NEEDS: readonly Need[] = ['read', 'write', 'ddl', 'admin']
 export type StatementClass = Need | 'session' | 'transaction'
 
 /**
- * How a statement uses a relation. `schema`: its definition is created, changed or dropped. `lock`: it is
- * locked beyond what reading takes. A relation written and read appears once for each.
+ * How a statement uses a relation. `schema`: its definition is created, changed or dropped. `lock`:
+ * it is locked beyond what reading takes. A relation written and read appears once for each.
  */
 export type Access = 'read' | 'write' | 'schema' | 'lock'
 
@@ -21,7 +21,10 @@ export type Relation = {
   readonly access: Access
 }
 
-/** `local` settings end with the transaction. `value` is undefined for RESET, DEFAULT and what isn't a literal. */
+/**
+ * `local` settings end with the transaction. `value` is undefined for RESET, DEFAULT and what isn't
+ * a literal.
+ */
 export type Setting = {
   readonly name: string
   readonly value: string | undefined
@@ -29,7 +32,8 @@ export type Setting = {
 }
 
 /**
- * Why a statement is more than its needs say; a closed list, each a reason to refuse that a policy can name.
+ * Why a statement is more than its needs say; a closed list, each a reason to refuse that a policy
+ * can name.
  *
  * - `files` server files; `program` a program on the server; `code` code the gate can't read (DO, plpgsql with EXECUTE)
  * - `roles` who may do what, or who one is; `settings` settings that change meaning, security or other sessions
@@ -65,7 +69,10 @@ export type TransactionStep =
   | 'commit-prepared'
   | 'rollback-prepared'
 
-/** What a statement does to the names of its session; see scope.ts. `name: undefined` means all of them. */
+/**
+ * What a statement does to the names of its session; see scope.ts. `name: undefined` means all of
+ * them.
+ */
 export type ScopeStep =
   | { readonly step: 'prepare'; readonly name: string; readonly statement: Statement }
   | { readonly step: 'deallocate'; readonly name: string | undefined }
@@ -78,32 +85,46 @@ export type ScopeStep =
   | { readonly step: 'close'; readonly name: string | undefined }
   | { readonly step: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' }
 
-/** One SQL statement after analysis. Shared between sessions that sent the same text: never changed after it is made. */
+/**
+ * One SQL statement after analysis. Shared between sessions that sent the same text: never changed
+ * after it is made.
+ */
 export type Statement = {
   /** Its own slice of the text, without outer white space and the semicolon. */
   readonly text: string
   /** What the statement is at its top; one of KINDS. */
   readonly kind: string
   readonly class: StatementClass
-  /** What a role must hold, weakest first; empty for harmless session and transaction statements. */
+  /**
+   * What a role must hold, weakest first; empty for harmless session and transaction statements.
+   */
   readonly needs: readonly Need[]
   /** Every kind found anywhere in it: a DELETE in a CTE, a MERGE's actions, what EXECUTE runs. */
   readonly kinds: readonly string[]
   /** For CREATE, ALTER, DROP and the like: the types of object, as in `TABLE`, `ROLE`. */
   readonly objects: readonly string[]
   readonly relations: readonly Relation[]
-  /** Functions and operators called, as `schema.name` or `name`; built-in operators and syntax are left out. */
+  /**
+   * Functions and operators called, as `schema.name` or `name`; built-in operators and syntax are
+   * left out.
+   */
   readonly functions: readonly string[]
   /** Those among `functions` that do more than read, or are not known not to. */
   readonly actingFunctions: readonly string[]
   /** Those among `functions` that are neither built in nor in the catalog. */
   readonly unknownFunctions: readonly string[]
-  /** Relations read or written that the catalog does not have: temporary, new, or not there. Empty without a catalog. */
+  /**
+   * Relations read or written that the catalog does not have: temporary, new, or not there. Empty
+   * without a catalog.
+   */
   readonly unknownRelations: readonly string[]
   /** Of the weakest UPDATE, DELETE, MERGE or upsert in it; `none` when there is none. */
   readonly where: WhereStrength
   readonly hazards: readonly Hazard[]
-  /** What was not understood, in words for a detail line; each of them made the statement need 'admin'. */
+  /**
+   * What was not understood, in words for a detail line; each of them made the statement need
+   * 'admin'.
+   */
   readonly notUnderstood: readonly string[]
   /** The same for texts that differ in literals and layout only. 16 hex digits. */
   readonly fingerprint: string
@@ -111,10 +132,14 @@ export type Statement = {
   /** Whether a COMMIT or ROLLBACK opens the next transaction at once. */
   readonly chain: boolean
   readonly scope: readonly ScopeStep[]
-  /** Prepared statements it runs and cursors it reads: what they do is already part of these facts. */
+  /**
+   * Prepared statements it runs and cursors it reads: what they do is already part of these facts.
+   */
   readonly executes: readonly string[]
   readonly fetches: readonly string[]
-  /** SET, RESET and set_config with literals, in order. RESET ALL and DISCARD ALL are named `all`. */
+  /**
+   * SET, RESET and set_config with literals, in order. RESET ALL and DISCARD ALL are named `all`.
+   */
   readonly settings: readonly Setting[]
 }
 

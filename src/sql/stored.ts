@@ -7,7 +7,10 @@ export class ParserMissing extends Error {
   override readonly name = 'ParserMissing'
 }
 
-/** Reads texts that the database keeps with whatever parser there is; what breaks one is not tried again. */
+/**
+ * Reads texts that the database keeps with whatever parser there is; what breaks one is not tried
+ * again.
+ */
 export class StoredReader implements StoredTexts {
   readonly #parser: () => Parser | undefined
   readonly #maxBytes: number

@@ -36,7 +36,10 @@ function targetOf(relation: RangeVar | undefined, from: readonly Node[] = []): T
 /** More columns than this in IS NOT NULL tests are only tried all together. */
 const MAX_TRIED_ALONE = 6
 
-/** Notes how strong a condition is, and what would make it worthless: that is for the catalog to know. */
+/**
+ * Notes how strong a condition is, and what would make it worthless: that is for the catalog to
+ * know.
+ */
 function weaken(walk: Walk, condition: Node | undefined, target: Target): void {
   if (walk.isExplained) return
   const asked = new Set<string>()
@@ -75,7 +78,8 @@ function visitInsert(insert: InsertStmt, walk: Walk): void {
   if (conflict?.action !== 'ONCONFLICT_UPDATE') return
   walk.kind('UPDATE')
   walk.relation(insert.relation, 'write', 'UPDATE', assigned(conflict.targetList))
-  // An upsert changes as many rows as its source has: a list of values bounds it, and so does a filter on either side.
+  // An upsert changes as many rows as its source has: a list of values bounds it, and so does a
+  // filter on either side.
   const source = insert.selectStmt
   const select = source !== undefined && 'SelectStmt' in source ? source.SelectStmt : undefined
   const target = targetOf(insert.relation)

@@ -3,7 +3,10 @@ import type { Access } from './statement.ts'
 import { booleanOption } from './visit-session.ts'
 import type { Visitors, Walk } from './walk.ts'
 
-/** Among duplicate options the last one wins, as in PostgreSQL: `EXPLAIN (ANALYZE off, ANALYZE)` runs the statement. */
+/**
+ * Among duplicate options the last one wins, as in PostgreSQL: `EXPLAIN (ANALYZE off, ANALYZE)`
+ * runs the statement.
+ */
 function lastOption(options: readonly Node[] | undefined, name: string): boolean | undefined {
   let found: boolean | undefined = false
   for (const option of options ?? []) {
@@ -51,7 +54,10 @@ function visitVacuum(vacuum: VacuumStmt, walk: Walk): void {
   walk.using(access, () => walk.children('VacuumStmt', vacuum))
 }
 
-/** ACCESS SHARE is what every SELECT takes, and what pg_dump asks for by name. Source: storage/lockdefs.h. */
+/**
+ * ACCESS SHARE is what every SELECT takes, and what pg_dump asks for by name. Source:
+ * storage/lockdefs.h.
+ */
 const ACCESS_SHARE = 1
 
 /** Statements that act on tables as a whole, or on the server. */

@@ -6,8 +6,8 @@ import type { Visitors, Walk } from './walk.ts'
 type Definition = readonly [kind: string, object: string, need: Need, hazard?: Hazard]
 
 /**
- * Definitions whose kind and needs follow from the node alone. Their relations count as `schema`, and the expressions and
- * queries in them are walked like any other.
+ * Definitions whose kind and needs follow from the node alone. Their relations count as `schema`,
+ * and the expressions and queries in them are walked like any other.
  */
 const DEFINITIONS = {
   AlterCollationStmt: ['ALTER', 'COLLATION', 'ddl'],
@@ -112,7 +112,9 @@ function needFor(walk: Walk, type: string | undefined): string {
 
 const RELATION_OBJECTS = new Set(['TABLE', 'VIEW', 'MATVIEW', 'INDEX', 'SEQUENCE', 'FOREIGN_TABLE'])
 
-/** Objects named by their relation and one more name: the relation is what comes before the last. */
+/**
+ * Objects named by their relation and one more name: the relation is what comes before the last.
+ */
 const WITHIN_RELATION = new Set(['TRIGGER', 'RULE', 'POLICY', 'COLUMN', 'TABCONSTRAINT'])
 
 /** Notes the relation that a list of names in DROP, COMMENT and the like stands for. */

@@ -22,13 +22,14 @@ function visitCreateFunction(create: CreateFunctionStmt, walk: Walk): void {
   walk.found.need('ddl')
   walk.children('CreateFunctionStmt', create, ['options', 'sql_body'])
   visitOptions(create.options, walk)
-  // A body that can't be read could do what nobody would let it do: then creating it takes the most there is.
+  // A body that can't be read could do what nobody would let it do: then creating it takes the most
+  // there is.
   if (!noteFunctionBody(create, walk)) walk.found.need('admin', 'code')
 }
 
 /**
- * Notes what the body of a function does. Returns whether all of it could be read; what could not counts as writing, and as
- * code that is not understood.
+ * Notes what the body of a function does. Returns whether all of it could be read; what could not
+ * counts as writing, and as code that is not understood.
  */
 export function noteFunctionBody(create: CreateFunctionStmt, walk: Walk): boolean {
   const isRead = readBody(create, walk)

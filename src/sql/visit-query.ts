@@ -90,7 +90,10 @@ const QUERY_ARGUMENT = new Set([
   'ts_stat',
 ])
 
-/** What a function does to relations that its arguments name in literals. What isn't a literal stays unseen. */
+/**
+ * What a function does to relations that its arguments name in literals. What isn't a literal stays
+ * unseen.
+ */
 function visitArguments(name: string, args: readonly Node[], walk: Walk): void {
   const text = args[0] === undefined ? null : textLiteral(args[0])
   if (text === null) return
@@ -123,8 +126,8 @@ function visitSetConfig(args: readonly Node[], walk: Walk): void {
 }
 
 /**
- * The text of a string literal; null for anything else. A cast is looked through only where it can't change the text:
- * `'role_'::varchar(4)` is not what it seems.
+ * The text of a string literal; null for anything else. A cast is looked through only where it
+ * can't change the text: `'role_'::varchar(4)` is not what it seems.
  */
 export function textLiteral(node: Node): string | null {
   if ('TypeCast' in node && node.TypeCast.arg !== undefined) {

@@ -39,7 +39,10 @@ function noteSetting(
   walk.found.settings.push({ name: name.toLowerCase(), value: value ?? undefined, local })
 }
 
-/** `SET [SESSION CHARACTERISTICS AS] TRANSACTION …` and the modes of BEGIN are settings by another name. */
+/**
+ * `SET [SESSION CHARACTERISTICS AS] TRANSACTION …` and the modes of BEGIN are settings by another
+ * name.
+ */
 function noteModes(walk: Walk, modes: readonly Node[] | undefined, prefix: string): void {
   for (const mode of modes ?? []) {
     if (!('DefElem' in mode)) {
@@ -76,7 +79,8 @@ function noteSet(set: VariableSetStmt, walk: Walk): void {
 }
 
 /**
- * The SET clause of a function or a role: it changes no setting of this session. What would need 'admin' here needs it there.
+ * The SET clause of a function or a role: it changes no setting of this session. What would need
+ * 'admin' here needs it there.
  */
 export function noteStoredSetting(set: VariableSetStmt, walk: Walk): void {
   const apart = new Walk(new Findings(), walk.around)
@@ -107,7 +111,8 @@ function visitTransaction(transaction: TransactionStmt, walk: Walk): void {
   walk.found.idle = 'transaction'
   walk.found.transaction = step
   walk.found.chain = transaction.chain === true
-  // A prepared transaction outlives its session, holds its locks, and anybody of the same role can finish it.
+  // A prepared transaction outlives its session, holds its locks, and anybody of the same role can
+  // finish it.
   if (kind.includes('PREPARE')) walk.found.need('admin', 'server')
   noteModes(walk, transaction.options, '')
 }
@@ -124,7 +129,8 @@ export const SESSION_VISITORS: Visitors = {
 
   ConstraintsSetStmt(constraints, walk) {
     walk.kind('SET_CONSTRAINTS')
-    // Only a transaction that writes has constraints to check; the names are constraints, not relations.
+    // Only a transaction that writes has constraints to check; the names are constraints, not
+    // relations.
     walk.children('ConstraintsSetStmt', constraints, ['constraints'])
   },
 

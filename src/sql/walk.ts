@@ -52,8 +52,9 @@ type Visit = (node: unknown, walk: Walk) => void
 /**
  * Walks a raw parse tree and notes what it does.
  *
- * Every object in the tree must be a node the grammar knows, in a field the grammar knows; anything else is noted as not
- * understood, which needs 'admin'. Nodes with a meaning of their own have a visitor, all others are walked through.
+ * Every object in the tree must be a node the grammar knows, in a field the grammar knows; anything
+ * else is noted as not understood, which needs 'admin'. Nodes with a meaning of their own have a
+ * visitor, all others are walked through.
  */
 export class Walk {
   readonly found: Findings
@@ -84,7 +85,8 @@ export class Walk {
 
   /** Walks a node whose type is known from where it stands. */
   typed(type: string, value: unknown): void {
-    // The name comes from the same tree as the value, so that the visitor gets the node it is declared for.
+    // The name comes from the same tree as the value, so that the visitor gets the node it is
+    // declared for.
     const visit = Reflect.get(this.around.visitors, type) as Visit | undefined
     if (visit !== undefined) visit(value, this)
     else if (type.endsWith('Stmt')) this.found.refuse(`statement ${type}`)
@@ -143,7 +145,10 @@ export class Walk {
     this.#ctes = before
   }
 
-  /** Without RECURSIVE a query sees the ones before it only: its own name means the table of that name. */
+  /**
+   * Without RECURSIVE a query sees the ones before it only: its own name means the table of that
+   * name.
+   */
   #with(clause: WithClause): void {
     const queries = (clause.ctes ?? []).flatMap(cte =>
       'CommonTableExpr' in cte ? [cte.CommonTableExpr] : [],
@@ -208,7 +213,10 @@ export class Walk {
     else this.found.call({ schema, name })
   }
 
-  /** Notes a function that an object is made of: calling the object later will call it under another name. */
+  /**
+   * Notes a function that an object is made of: calling the object later will call it under another
+   * name.
+   */
   mention(list: readonly Node[] | undefined): void {
     const [schema, name] = qualifiedName(list)
     const effect = name === undefined ? undefined : builtinEffect(schema, name)
@@ -231,7 +239,9 @@ export class Walk {
   }
 }
 
-/** Reads a possibly qualified name from a list of String nodes. A catalog name in front is dropped. */
+/**
+ * Reads a possibly qualified name from a list of String nodes. A catalog name in front is dropped.
+ */
 export function qualifiedName(
   list: readonly Node[] | undefined,
 ): [schema: string | undefined, name: string | undefined] {

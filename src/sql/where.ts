@@ -1,9 +1,21 @@
-import type { A_Const, BoolExpr, Node, NullTest, SelectStmt, SubLink } from 'libpg-query'
+import type {
+  A_Const,
+  BoolExpr,
+  BooleanTest,
+  CaseExpr,
+  Node,
+  NullTest,
+  SelectStmt,
+  SubLink,
+} from 'libpg-query'
 import { columnOfTarget, lastName, nameInStatement, type Target, WHOLE_ROW } from './columns.ts'
-import { dependsOnRow, evaluateOperator, type Outcome, operatorOf } from './comparison.ts'
-import { same, stripCasts } from './same.ts'
+import { dependsOnRow, evaluateOperator, type Outcome } from './comparison.ts'
+import { polarity, stripCasts } from './same.ts'
 
-/** How much a WHERE holds back: `trivial` is there but lets every row pass, or may do so by a parameter alone. */
+/**
+ * How much a WHERE holds back: `trivial` is there but lets every row pass, or may do so by a
+ * parameter alone.
+ */
 export type WhereStrength = 'none' | 'missing' | 'trivial' | 'present'
 
 const WEAKEST_FIRST: readonly WhereStrength[] = ['missing', 'trivial', 'present', 'none']
@@ -34,37 +46,50 @@ function evaluate(node: Node, target: Target): Outcome {
   if ('TypeCast' in node && node.TypeCast.arg !== undefined) {
     return evaluate(node.TypeCast.arg, target)
   }
-  if ('BooleanTest' in node && node.BooleanTest.arg !== undefined) {
-    const inner = evaluate(node.BooleanTest.arg, target)
-    switch (node.BooleanTest.booltesttype) {
-      case 'IS_TRUE':
-        return inner
-      case 'IS_NOT_FALSE':
-        return inner === 'never' ? 'row' : inner
-      case 'IS_FALSE':
-      case 'IS_NOT_TRUE':
-        return negate(inner)
-      default:
-        return dependsOnRow(node, target)
-    }
+  if ('BooleanTest' in node) return evaluateBooleanTest(node.BooleanTest, node, target)
+  if ('CoalesceExpr' in node) {
+    const outcomes = new Set((node.CoalesceExpr.args ?? []).map(arg => evaluate(arg, target)))
+    return unanimous(outcomes) ?? 'fixed'
   }
-  if ('CoalesceExpr' in node) return agree(node.CoalesceExpr.args ?? [], node, target)
-  if ('CaseExpr' in node) {
-    const results = (node.CaseExpr.args ?? []).flatMap(arm =>
-      'CaseWhen' in arm && arm.CaseWhen.result !== undefined ? [arm.CaseWhen.result] : [],
-    )
-    if (node.CaseExpr.defresult === undefined) return dependsOnRow(node, target)
-    return agree([...results, node.CaseExpr.defresult], node, target)
-  }
+  if ('CaseExpr' in node) return evaluateCase(node.CaseExpr, target)
   return dependsOnRow(node, target)
 }
 
-/** All branches come to the same: then so does the whole, whichever is taken. */
-function agree(branches: readonly Node[], whole: Node, target: Target): Outcome {
-  const outcomes = new Set(branches.map(branch => evaluate(branch, target)))
+function evaluateBooleanTest(test: BooleanTest, node: Node, target: Target): Outcome {
+  const { arg, booltesttype } = test
+  if (arg === undefined || booltesttype?.endsWith('UNKNOWN') === true) {
+    return dependsOnRow(node, target)
+  }
+  const inner = evaluate(arg, target)
+  if (booltesttype === 'IS_TRUE') return inner
+  if (booltesttype === 'IS_NOT_FALSE') return inner === 'never' ? 'row' : inner
+  return negate(inner)
+}
+
+function evaluateCase(choice: CaseExpr, target: Target): Outcome {
+  const arms = (choice.args ?? []).flatMap(arm => ('CaseWhen' in arm ? [arm.CaseWhen] : []))
+  const results = [...arms.map(arm => arm.result), choice.defresult]
+  const outcomes = new Set(
+    // Without ELSE it is null, which lets no row pass.
+    results.map(result => (result === undefined ? 'never' : evaluate(result, target))),
+  )
+  const agreed = unanimous(outcomes)
+  if (agreed !== undefined) return agreed
+  // Whichever arm is taken, it lets the row pass or may do so.
+  if (!outcomes.has('never')) return 'fixed'
+  const conditions = [choice.arg, ...arms.map(arm => arm.expr)].flatMap(part => part ?? [])
+  const isByRow = conditions.some(condition => dependsOnRow(condition, target) === 'row')
+  return isByRow ? 'row' : 'fixed'
+}
+
+/**
+ * All branches come to the same: then so does the whole, whichever is taken. One by the row makes
+ * it depend on the row.
+ */
+function unanimous(outcomes: ReadonlySet<Outcome>): Outcome | undefined {
   const [only] = outcomes
-  if (outcomes.size === 1 && (only === 'always' || only === 'never')) return only
-  return dependsOnRow(whole, target)
+  if (outcomes.size === 1) return only
+  return outcomes.has('row') ? 'row' : undefined
 }
 
 function negate(outcome: Outcome): Outcome {
@@ -93,60 +118,39 @@ function evaluateBool(bool: BoolExpr, target: Target): Outcome {
     const [arg] = args
     return arg === undefined ? 'fixed' : negate(evaluate(arg, target))
   }
-  const outcomes = args.map(arg => evaluate(arg, target))
+  const parts = flatten(bool)
+  const outcomes = parts.map(part => evaluate(part, target))
   if (bool.boolop === 'AND_EXPR') {
-    if (outcomes.includes('never')) return 'never'
+    if (outcomes.includes('never') || hasOpposites(parts, target)) return 'never'
     if (outcomes.includes('row')) return 'row'
     return outcomes.includes('fixed') ? 'fixed' : 'always'
   }
-  if (outcomes.includes('always') || hasComplements(args, target)) return 'always'
+  if (outcomes.includes('always') || hasOpposites(parts, target)) return 'always'
   if (outcomes.includes('fixed')) return 'fixed'
   return outcomes.includes('row') ? 'row' : 'never'
 }
 
-const NEGATED: Readonly<Record<string, string>> = {
-  '=': '<>',
-  '<>': '=',
-  '<': '>=',
-  '>=': '<',
-  '>': '<=',
-  '<=': '>',
+/** The parts of an AND or OR, those of the same within it among them. */
+function flatten(bool: BoolExpr): readonly Node[] {
+  const parts: Node[] = []
+  const pending = [...(bool.args ?? [])].reverse()
+  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+    if ('BoolExpr' in part && part.BoolExpr.boolop === bool.boolop) {
+      pending.push(...[...(part.BoolExpr.args ?? [])].reverse())
+    } else parts.push(part)
+  }
+  return parts
 }
 
-/** Comparing every pair is quadratic: more alternatives than this are not compared. */
-const MAX_COMPARED = 24
-
-/** Whether two alternatives of an OR are each other's opposite, as in `x IS NULL OR x IS NOT NULL`. */
-function hasComplements(args: readonly Node[], target: Target): boolean {
-  if (args.length > MAX_COMPARED) return false
-  return args.some((a, i) => args.slice(i + 1).some(b => areComplements(a, b, target)))
-}
-
-function areComplements(a: Node, b: Node, target: Target): boolean {
-  if ('NullTest' in a && 'NullTest' in b) {
-    return (
-      a.NullTest.nulltesttype !== b.NullTest.nulltesttype &&
-      same(a.NullTest.arg, b.NullTest.arg, target)
-    )
-  }
-  for (const [one, other] of [
-    [a, b],
-    [b, a],
-  ]) {
-    if (one !== undefined && 'BoolExpr' in one && one.BoolExpr.boolop === 'NOT_EXPR') {
-      return same(one.BoolExpr.args?.[0], other, target)
-    }
-  }
-  if (!('A_Expr' in a && 'A_Expr' in b)) return false
-  const [left, right] = [operatorOf(a.A_Expr), operatorOf(b.A_Expr)]
-  return (
-    a.A_Expr.kind === 'AEXPR_OP' &&
-    b.A_Expr.kind === 'AEXPR_OP' &&
-    left !== undefined &&
-    NEGATED[left] === right &&
-    same(a.A_Expr.lexpr, b.A_Expr.lexpr, target) &&
-    same(a.A_Expr.rexpr, b.A_Expr.rexpr, target)
-  )
+/** Whether one part says what another denies, as in `x IS NULL OR x IS NOT NULL`. */
+function hasOpposites(parts: readonly Node[], target: Target): boolean {
+  const seen = new Map<string, boolean>()
+  return parts.some(part => {
+    const { key, isAffirmed } = polarity(part, target)
+    const before = seen.get(key)
+    seen.set(key, isAffirmed)
+    return before !== undefined && before !== isAffirmed
+  })
 }
 
 /** Never null. */
@@ -186,7 +190,10 @@ function evaluateSubLink(link: SubLink, node: Node, target: Target): Outcome {
   return dependsOnRow(node, target)
 }
 
-/** A sub-select that has its one row, or none, whatever the row outside; one that looks for the row itself finds it. */
+/**
+ * A sub-select that has its one row, or none, whatever the row outside; one that looks for the row
+ * itself finds it.
+ */
 function evaluateExists(select: SelectStmt, node: Node, target: Target): Outcome {
   const from = select.fromClause ?? []
   const others = new Map(target.others)

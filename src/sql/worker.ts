@@ -1,6 +1,7 @@
 /**
- * The thread for statements that are too large or too deep for the thread that serves sessions: the same reading, on a stack
- * of many megabytes. Its thread is killed when it takes too long, and after a statement that broke it.
+ * The thread for statements that are too large or too deep for the thread that serves sessions: the
+ * same reading, on a stack of many megabytes. Its thread is killed when it takes too long, and
+ * after a statement that broke it.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { openParser, ParserTrap } from './parser.ts'

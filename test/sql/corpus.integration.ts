@@ -26,7 +26,10 @@ const cases: Case[] = readFileSync(new URL('classify.jsonl', folder), 'utf8')
   .split('\n')
   .map(line => JSON.parse(line))
 
-/** Loads the catalog of a database in which the corpus' schema and a case's setup have been run by its owner. */
+/**
+ * Loads the catalog of a database in which the corpus' schema and a case's setup have been run by
+ * its owner.
+ */
 async function catalogAfter(upstream: Upstream, setup: string): Promise<Catalog> {
   const database: Database = await freshDatabase(upstream, 'corpus')
   const client = new pg.Client({ connectionString: database.url })

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { type Analyser, createAnalyser, EMPTY_SCOPE, type Statement } from '../../src/sql/index.ts'
 
-/** Every place of PL/pgSQL where SQL can stand, each with a function of its own. `#` becomes its name. */
+/**
+ * Every place of PL/pgSQL where SQL can stand, each with a function of its own. `#` becomes its
+ * name.
+ */
 const PLACES: Readonly<Record<string, string>> = {
   'default of a variable': 'DECLARE x int := #(); BEGIN END',
   'default of a constant': 'DECLARE x CONSTANT int = #(); BEGIN END',

@@ -5,7 +5,9 @@ import { disguised, plain, queryTokens, selectTokens } from './sql-arbitrary.ts'
 
 const STRENGTH = ['none', 'present', 'trivial', 'missing']
 
-/** Ways to run a statement inside of another; the last statement of the text is the one to look at. */
+/**
+ * Ways to run a statement inside of another; the last statement of the text is the one to look at.
+ */
 const WRAPPERS: readonly ((sql: string) => string)[] = [
   sql => `WITH w AS (${sql}) SELECT 1`,
   sql => `WITH RECURSIVE w AS (${sql}), v AS (SELECT 2) SELECT * FROM v`,
@@ -83,7 +85,8 @@ describe('properties of the analysis', () => {
         assert(inner !== undefined, sql)
         for (const wrap of WRAPPERS) {
           const outer = last(wrap(sql))
-          // Some can't be put there: a VALUES with a parameter in DO, a MERGE in a rule. Then nothing runs at all.
+          // Some can't be put there: a VALUES with a parameter in DO, a MERGE in a rule. Then
+          // nothing runs at all.
           if (outer === undefined) continue
           wrapped += 1
           assertCovers(outer, inner, wrap(sql))

@@ -5,7 +5,9 @@ import { plain, queryTokens } from './sql-arbitrary.ts'
 
 const DEPTH = 5000
 
-/** Every kind of nesting that is known to exhaust a stack somewhere; `i` makes each text a new one. */
+/**
+ * Every kind of nesting that is known to exhaust a stack somewhere; `i` makes each text a new one.
+ */
 const DEEP: Readonly<Record<string, (i: number) => string>> = {
   CASE: i => `SELECT ${'CASE WHEN true THEN '.repeat(DEPTH)}${i}${' END'.repeat(DEPTH)}`,
   calls: i => `SELECT ${'f('.repeat(DEPTH)}${i}${')'.repeat(DEPTH)}`,

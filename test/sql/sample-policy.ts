@@ -1,7 +1,8 @@
 /**
- * The policy that the corpus README assumes, over facts alone: DELETE, ALTER, DROP, TRUNCATE, UPDATE without an effective WHERE
- * and everything not on an allow-list are approved by a person; public.payroll, pinned settings, roles, server files and
- * replication are denied; the rest is allowed.
+ * The policy that the corpus README assumes, over facts alone: DELETE, ALTER, DROP, TRUNCATE,
+ * UPDATE without an effective WHERE and everything not on an allow-list are approved by a person;
+ * public.payroll, pinned settings, roles, server files and replication are denied; the rest is
+ * allowed.
  */
 import type { Analysis, Statement } from '../../src/sql/index.ts'
 

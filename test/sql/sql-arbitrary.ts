@@ -1,4 +1,7 @@
-/** Random SQL for property tests: statements as lists of tokens, so that they can be written in many ways. */
+/**
+ * Random SQL for property tests: statements as lists of tokens, so that they can be written in many
+ * ways.
+ */
 import fc from 'fast-check'
 
 /** `word`: a keyword, in any case; `name`: an identifier, quoted or not; `text`: as it stands. */

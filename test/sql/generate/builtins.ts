@@ -1,18 +1,25 @@
 /**
  * Writes src/sql/builtins.ts: what a real PostgreSQL 18's pg_proc and pg_operator hold.
  *
- * Run: node test/sql/generate/builtins.ts postgres://USER@HOST:PORT/postgres   (an untouched server of that major)
+ * Run: node test/sql/generate/builtins.ts postgres://USER@HOST:PORT/postgres   (an untouched server
+ * of that major)
  */
 import { writeFileSync } from 'node:fs'
 import { Client } from 'pg'
 
-/** Not callable from SQL with a value a client can make: planner support, handlers, triggers, type I/O. */
+/**
+ * Not callable from SQL with a value a client can make: planner support, handlers, triggers, type
+ * I/O.
+ */
 const CALLABLE = `NOT ('internal'::regtype = ANY (proargtypes) OR 'cstring'::regtype = ANY (proargtypes)
   OR prorettype IN ('internal'::regtype, 'cstring'::regtype, 'trigger'::regtype, 'event_trigger'::regtype,
     'language_handler'::regtype, 'index_am_handler'::regtype, 'table_am_handler'::regtype,
     'tsm_handler'::regtype, 'fdw_handler'::regtype))`
 
-/** A name counts as volatile when any function of that name is: the parser can't tell overloads apart. */
+/**
+ * A name counts as volatile when any function of that name is: the parser can't tell overloads
+ * apart.
+ */
 const FUNCTIONS = `SELECT proname AS name, bool_or(provolatile = 'v') AS volatile FROM pg_proc
   WHERE pronamespace = 'pg_catalog'::regnamespace AND ${CALLABLE} GROUP BY 1 ORDER BY proname COLLATE "C"`
 
@@ -46,7 +53,8 @@ export async function renderBuiltins(client: Client): Promise<string> {
   return `/**
  * Names that PostgreSQL 18 itself brings. Generated: node test/sql/generate/builtins.ts URL
  *
- * Shape: names separated by blanks and newlines. A function's name is volatile when any overload of it is.
+ * Shape: names separated by blanks and newlines. A function's name is volatile when any overload of
+ * it is.
  */
 export const STABLE_FUNCTIONS = \`
 ${block(stable)}

@@ -2,13 +2,16 @@
  * Writes src/sql/grammar.ts: which fields each node of a raw parse tree has.
  *
  * Run: node test/sql/generate/grammar.ts (after a change of the parser's version)
- * Source: the type declarations that come with libpg-query, themselves made from libpg_query's protobuf.
+ * Source: the type declarations that come with libpg-query, themselves made from libpg_query's
+ * protobuf.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-/** Nodes that only exist after parse analysis or planning: in a raw tree they are not understood. */
+/**
+ * Nodes that only exist after parse analysis or planning: in a raw tree they are not understood.
+ */
 const NOT_RAW = new Set(
   `ParseResult ScanResult ScanToken SummaryResult OidList Var Param Aggref WindowFunc
   WindowFuncRunCondition SubscriptingRef FuncExpr OpExpr DistinctExpr NullIfExpr ScalarArrayOpExpr SubPlan
@@ -22,7 +25,9 @@ const NOT_RAW = new Set(
     .filter(Boolean),
 )
 
-/** Nodes whose content can't hold an expression, a name or a statement: the walker stops at them. */
+/**
+ * Nodes whose content can't hold an expression, a name or a statement: the walker stops at them.
+ */
 const LEAVES = new Set(['Integer', 'Float', 'Boolean', 'String', 'BitString', 'A_Const', 'A_Star'])
 
 /** Reads `export interface X { field?: Type; … }` blocks into [name, [field, type][]] pairs. */
@@ -64,10 +69,12 @@ const body = renderGrammar(readInterfaces(readFileSync(types, 'utf8')))
 writeFileSync(
   new URL('../../../src/sql/grammar.ts', import.meta.url),
   `/**
- * The fields of every node that PostgreSQL 18's raw parse tree can hold. Generated: node test/sql/generate/grammar.ts
+ * The fields of every node that PostgreSQL 18's raw parse tree can hold. Generated: node
+ * test/sql/generate/grammar.ts
  *
- * Shape: a line a node, \`field:Node\` any node in its wrapper, \`field:Type\` that node without wrapper, \`*\` a list,
- * a bare word a scalar. What is not in here is not understood, and what is not understood needs 'admin'.
+ * Shape: a line a node, \`field:Node\` any node in its wrapper, \`field:Type\` that node without
+ * wrapper, \`*\` a list, a bare word a scalar. What is not in here is not understood, and what is
+ * not understood needs 'admin'.
  */
 export const GRAMMAR = \`
 ${body}
