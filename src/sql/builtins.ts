@@ -1,7 +1,8 @@
 /**
  * Names that PostgreSQL 18 itself brings. Generated: node test/sql/generate/builtins.ts URL
  *
- * Shape: names separated by blanks and newlines. A function's name is volatile when any overload of it is.
+ * Shape: names separated by blanks and newlines. A function's name is volatile when any overload of
+ * it is.
  */
 export const STABLE_FUNCTIONS = `
 abbrev abs aclcontains acldefault aclexplode aclinsert aclitemeq aclremove acos acosd acosh age

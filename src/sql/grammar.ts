@@ -3,8 +3,8 @@
  * test/sql/generate/grammar.ts
  *
  * Shape: a line a node, `field:Node` any node in its wrapper, `field:Type` that node without
- * wrapper, `*` a list, a bare word a scalar. What is not in here is not understood, and what is not
- * understood needs 'admin'.
+ * wrapper, `*` a list, a bare word a scalar. What is not in here is not understood, and what is
+ * not understood needs 'admin'.
  */
 export const GRAMMAR = `
 ATAlterConstraint conname alterEnforceability is_enforced alterDeferrability deferrable initdeferred alterInheritability noinherit
