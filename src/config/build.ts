@@ -1,19 +1,16 @@
 /** From files as they are written to values as the program uses them. Everything here has been validated. */
 
 import { resolve } from 'node:path'
-import type { PolicyFile } from './policy-schema.ts'
 import type { CredentialFile, SecretFile, ServerFile, TargetFile } from './server-schema.ts'
 import { isLoopback, readTargetUrl } from './target-url.ts'
 import type {
   CredentialSource,
   IssuerConfig,
-  PolicyDocument,
   SecretSource,
   ServerConfig,
   SslMode,
   TargetConfig,
 } from './types.ts'
-import type { Source } from './yaml.ts'
 
 /** Builds the server's configuration. Paths in the file are relative to the file's folder. */
 export function buildServer(file: string, dir: string, parsed: ServerFile): ServerConfig {
@@ -135,23 +132,8 @@ export function defaultLocalPort(name: string): number {
   return 16_400 + (hash % 2000)
 }
 
-/** Puts the policy files together. That no role is defined twice was checked before. */
-export function buildPolicy(
-  files: readonly { readonly source: Source; readonly parsed: PolicyFile }[],
-): PolicyDocument {
-  const people = files.flatMap(({ source, parsed }) =>
-    parsed.people.map(({ groups, users, roles }, index) => ({
-      ...(groups === undefined ? {} : { groups }),
-      ...(users === undefined ? {} : { users }),
-      roles,
-      at: source.lineOf(['people', index]),
-    })),
-  )
-  const roles = Object.fromEntries(files.flatMap(({ parsed }) => Object.entries(parsed.roles)))
-  return deepFreeze({ version: 1, roles, people })
-}
-
-function deepFreeze<T>(value: T): T {
+/** Makes a value immutable, with all that is in it. */
+export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value)
     for (const inner of Object.values(value)) deepFreeze(inner)

@@ -139,123 +139,38 @@ function identities(issuer: Fields): string[] {
   return audiences.map(one => JSON.stringify([issuer.issuer, one]))
 }
 
-/** Checks policy files against each other, and against the server's targets where there are any. */
-export function checkPolicies(policies: readonly Source[], server: Source | undefined): Findings {
-  const found: Findings = { problems: [], warnings: [] }
-  const usable = policies.filter(policy => !policy.isBroken)
-  const roles = new Map<string, string>()
-  for (const policy of usable) {
-    found.problems.push(...wrongNames(policy, ['roles']))
-    for (const [role] of entries(policy.value, ['roles'])) {
-      const other = roles.get(role)
-      if (other !== undefined) {
-        const message = `role "${role}" is defined at ${other} already`
-        found.problems.push(policy.problemAtKey(['roles', role], message))
-      } else roles.set(role, policy.lineOf(['roles', role]))
-    }
-  }
-  const targets = server === undefined || server.isBroken ? undefined : targetRoles(server)
-  const isComplete = usable.length === policies.length
-  for (const policy of usable) {
-    for (const [index, entry] of list(valueAt(policy.value, ['people'])).entries()) {
-      found.problems.push(...needsSomebody(policy, ['people', index]))
-      const granted = isRecord(entry) ? entry.roles : undefined
-      if (!isRecord(granted)) continue
-      for (const [target, role] of Object.entries(granted)) {
-        const at = ['people', index, 'roles', target]
-        const known = isComplete ? [...roles.keys()] : undefined
-        found.problems.push(...checkGrant(policy, at, target, role, known, targets))
-      }
-    }
-  }
-  if (server !== undefined && targets !== undefined && isComplete) {
-    found.warnings.push(...unusedCredentials(server, targets, roles))
-  }
-  return found
-}
-
-function checkGrant(
-  policy: Source,
-  at: Path,
-  target: string,
-  role: unknown,
-  roles: readonly string[] | undefined,
-  targets: ReadonlyMap<string, readonly string[]> | undefined,
-): Problem[] {
-  const credentials = targets?.get(target)
-  const problems: Problem[] = []
-  if (targets !== undefined && credentials === undefined) {
-    const message = `there is no target "${target}"${suggest(target, [...targets.keys()])}`
-    problems.push(policy.problemAtKey(at, message))
-  }
-  if (typeof role !== 'string') return problems
-  if (roles !== undefined && !roles.includes(role)) {
-    problems.push(policy.problemAt(at, `there is no role "${role}"${suggest(role, roles)}`))
-  } else if (credentials !== undefined && !credentials.includes(role)) {
-    const has = credentials.join(', ') || 'none'
-    problems.push(
-      policy.problemAt(
-        at,
-        `target "${target}" has no credential for role "${role}"`,
-        `It has: ${has}.`,
-      ),
-    )
-  }
-  return problems
-}
-
-function unusedCredentials(
-  server: Source,
-  targets: ReadonlyMap<string, readonly string[]>,
-  roles: ReadonlyMap<string, string>,
-): Problem[] {
-  return [...targets].flatMap(([target, credentials]) =>
-    credentials
-      .filter(role => !roles.has(role))
-      .map(role =>
-        server.problemAtKey(
-          ['targets', target, 'credentials', role],
-          `no policy defines a role "${role}"${suggest(role, [...roles.keys()])}: nobody can use this`,
-        ),
-      ),
-  )
-}
-
-function targetRoles(server: Source): ReadonlyMap<string, readonly string[]> {
-  return new Map(
-    entries(server.value, ['targets']).map(([name, target]) => {
-      const credentials = target.credentials
-      return [name, isRecord(credentials) ? Object.keys(credentials) : []]
-    }),
-  )
-}
-
-function wrongNames(source: Source, path: Path): Problem[] {
+/** A problem for each key of a map that is no name. */
+export function wrongNames(source: Source, path: Path): Problem[] {
   return entries(source.value, path).flatMap(([key]) => {
     const why = wrongName(key)
     return why === undefined ? [] : [source.problemAtKey([...path, key], why)]
   })
 }
 
-function needsSomebody(source: Source, path: Path): Problem[] {
+/** A problem if a map names neither groups nor users. */
+export function needsSomebody(source: Source, path: Path): Problem[] {
   const who = valueAt(source.value, path)
   if (!isRecord(who) || who.groups !== undefined || who.users !== undefined) return []
   return [source.problemAt(path, 'this needs groups, users or both')]
 }
 
-function suggest(typed: string, valid: readonly string[]): string {
+/** The words to add where something near to what was typed exists. */
+export function suggest(typed: string, valid: readonly string[]): string {
   const near = nearest(typed, valid)
   return near === undefined ? '' : `, did you mean "${near}"?`
 }
 
-type Fields = Record<string, unknown>
+/** A map whose keys have not been checked. */
+export type Fields = Record<string, unknown>
 
-function entries(value: unknown, path: Path): [string, Fields][] {
+/** The maps in a map, by their keys. */
+export function entries(value: unknown, path: Path): [string, Fields][] {
   const found = valueAt(value, path)
   if (!isRecord(found)) return []
   return Object.entries(found).map(([key, inner]) => [key, isRecord(inner) ? inner : {}])
 }
 
-function list(value: unknown): unknown[] {
+/** The items, of what may be no list. */
+export function list(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
 }

@@ -59,7 +59,9 @@ class Explain {
       return [this.source.problemAtKey(path, `expected ${wanted}`)]
     }
     if (issue.code === 'invalid_union') {
-      const inner = issue.errors.find(branch => branch.some(isTelling))
+      const inner =
+        issue.errors.find(branch => branch.some(isTelling)) ??
+        issue.errors.find(branch => branch.some(isChoice))
       if (inner !== undefined) return inner.flatMap(each => this.issue(each, path))
     }
     if (issue.code === 'custom') return [this.source.problemAt(path, issue.message)]
@@ -102,7 +104,17 @@ class Explain {
 
 /** In a union the branch that fails deeper in, or for more than its type, is the one that was meant. */
 function isTelling(issue: Issue): boolean {
-  return issue.path.length > 0 || issue.code === 'custom' || issue.code === 'too_small'
+  return (
+    issue.path.length > 0 ||
+    issue.code === 'custom' ||
+    issue.code === 'too_small' ||
+    issue.code === 'unrecognized_keys'
+  )
+}
+
+/** One of several words was expected, so that the nearest of them can be named. */
+function isChoice(issue: Issue): boolean {
+  return issue.code === 'invalid_value' && issue.values.length > 1
 }
 
 const KINDS: Record<string, string> = {

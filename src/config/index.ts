@@ -16,6 +16,20 @@ export {
   resolveSecret,
 } from './credentials.ts'
 export { type Loaded, type LoadedPolicy, loadPolicy, loadServerConfig } from './load.ts'
+export type {
+  AccessEntry,
+  ApproveTerms,
+  Conditions,
+  FunctionEntry,
+  May,
+  PeopleEntry,
+  PolicyDocument,
+  PolicyLimit,
+  PolicyRule,
+  PolicyTest,
+  RuleEffect,
+} from './policy-document.ts'
+export type { TimeWindow } from './policy-time.ts'
 export { ConfigProblems, formatProblem, type Problem } from './problems.ts'
 export { publishedSchemas } from './published.ts'
 export type {
@@ -24,10 +38,7 @@ export type {
   CiIssuer,
   CredentialSource,
   IssuerConfig,
-  May,
-  PeopleEntry,
   PeopleIssuer,
-  PolicyDocument,
   SecretSource,
   ServerConfig,
   SslMode,

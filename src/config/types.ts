@@ -1,11 +1,9 @@
 /** The configuration as the program sees it: checked, complete with defaults, and immutable. */
 
-import type { NEEDS } from './policy-schema.ts'
 import type { ALGORITHMS, SSL_MODES } from './server-schema.ts'
 
 export type SslMode = (typeof SSL_MODES)[number]
 export type Algorithm = (typeof ALGORITHMS)[number]
-export type May = (typeof NEEDS)[number]
 
 /** An address to listen on. IPv6 hosts without brackets. */
 export type Address = { readonly host: string; readonly port: number }
@@ -96,19 +94,4 @@ export type ServerConfig = {
   readonly targets: readonly TargetConfig[]
   readonly recording: { readonly audit: { readonly fsync: 'each' | { readonly everyMs: number } } }
   readonly auditors: { readonly groups: readonly string[]; readonly users: readonly string[] }
-}
-
-/** Groups and users and the role they have on each target. `at` is where it stands, as `file:line`. */
-export type PeopleEntry = {
-  readonly groups?: readonly string[]
-  readonly users?: readonly string[]
-  readonly roles: Readonly<Record<string, string>>
-  readonly at?: string
-}
-
-/** All policy files together. */
-export type PolicyDocument = {
-  readonly version: 1
-  readonly roles: Readonly<Record<string, { readonly may: readonly May[] }>>
-  readonly people: readonly PeopleEntry[]
 }

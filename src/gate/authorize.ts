@@ -1,5 +1,5 @@
 import { asDbgateError, DbgateError } from '../errors.ts'
-import { evaluate, type Grant, isUnrestricted, type Verdict } from '../policy/index.ts'
+import { type DenyVerdict, type Grant, isUnrestricted } from '../policy/index.ts'
 import {
   type RecordedParameter,
   recordedParameter,
@@ -10,6 +10,7 @@ import type { Analyser, Analysis, Catalog, Scope, Statement } from '../sql/index
 import type { Parameter } from '../wire/index.ts'
 import type { CatalogView } from './catalogs.ts'
 import { type Run, startRun } from './run.ts'
+import { type Ruling, rulingOn, type Standing } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
 
 /** A text, what it does, and what was decided about it. */
@@ -20,7 +21,7 @@ export type Judgement = {
   readonly catalog: Catalog | undefined
   readonly recorded: RecordedText
   readonly analysis: Analysis
-  readonly verdict: Verdict
+  readonly verdict: Ruling
 }
 
 /**
@@ -47,7 +48,7 @@ export function spend(permit: Permit): void {
 export type AuthorizerOptions = {
   readonly analyser: Analyser
   readonly log: SessionLog
-  readonly grant: Grant
+  readonly standing: Standing
   readonly catalog: CatalogView
   /** Monotonic milliseconds. */
   readonly clock: () => number
@@ -62,26 +63,26 @@ export class Authorizer {
   readonly #log: SessionLog
   readonly #clock: () => number
   readonly #catalog: CatalogView
-  #grant: Grant
+  #standing: Standing
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
-  #verdicts = new WeakMap<Analysis, Verdict>()
+  #verdicts = new WeakMap<Analysis, Ruling>()
 
   constructor(options: AuthorizerOptions) {
     this.#analyser = options.analyser
     this.#log = options.log
-    this.#grant = options.grant
+    this.#standing = options.standing
     this.#clock = options.clock
     this.#catalog = options.catalog
   }
 
   get grant(): Grant {
-    return this.#grant
+    return this.#standing.grant
   }
 
-  /** Another grant is in force from now on: everything is decided anew when it next wants to run. */
-  regrant(grant: Grant): void {
-    this.#grant = grant
+  /** Another grant or policy is in force from now on: everything is decided anew when it next wants to run. */
+  regrant(standing: Standing): void {
+    this.#standing = standing
     this.#verdicts = new WeakMap()
   }
 
@@ -109,7 +110,7 @@ export class Authorizer {
   }
 
   get #needsCatalog(): boolean {
-    return !isUnrestricted(this.#grant)
+    return !isUnrestricted(this.#standing.grant)
   }
 
   #analyse(text: Buffer, scope: Scope): Found | Promise<Found> {
@@ -143,10 +144,10 @@ export class Authorizer {
   }
 
   /** What the policy in force says of something analysed before. */
-  verdictOn(analysis: Analysis): Verdict {
+  verdictOn(analysis: Analysis): Ruling {
     const known = this.#verdicts.get(analysis)
-    if (known !== undefined) return known
-    const verdict = evaluate(this.#grant, analysis)
+    if (known !== undefined && this.#standing.now() < known.validUntil) return known
+    const verdict = rulingOn(this.#standing, analysis)
     this.#verdicts.set(analysis, verdict)
     return verdict
   }
@@ -198,7 +199,11 @@ export class Authorizer {
   }
 
   /** Puts a refusal on record and returns its id; of a text too long for a record, its beginning. */
-  deny(judgement: Judgement, verdict: Verdict, protocol: 'simple' | 'extended'): string {
+  deny(
+    judgement: Judgement,
+    verdict: Pick<DenyVerdict, 'rule'>,
+    protocol: 'simple' | 'extended',
+  ): string {
     const statements = judgement.analysis.ok ? judgement.analysis.statements : []
     const { text } = judgement.recorded
     const recorded =

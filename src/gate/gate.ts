@@ -18,6 +18,7 @@ import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { readHello } from './hello.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
+import type { Standing } from './standing.ts'
 import { planStartup, type StartupPlan } from './startup-plan.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
 
@@ -274,13 +275,8 @@ export class Gate {
     const { grant, target } = admitted
     const leave = this.#enter(visitor.principal)
     try {
-      const plan = await planStartup(
-        startup,
-        target,
-        grant,
-        this.#options.analyser,
-        visitor.principal.user,
-      )
+      const standing = this.#standing(visitor, visitor.principal, admitted, '')
+      const plan = await planStartup(startup, target, standing, this.#options.analyser)
       const upstream = await this.#connect(target, grant.role, plan.database, plan.parameters)
       if (stream.destroyed) {
         upstream.socket.destroy()
@@ -343,7 +339,7 @@ export class Gate {
       downstream: stream,
       rest,
       upstream,
-      grant,
+      standing: this.#standing(visitor, visitor.principal, found, plan.applicationName),
       log,
       analyser: options.analyser,
       catalog: this.#catalogFor(catalogKey, found),
@@ -429,7 +425,20 @@ export class Gate {
       )
       return
     }
-    live.session.regrant(admitted.grant)
+    const { visitor, principal, view } = live
+    live.session.regrant(this.#standing(visitor, principal, admitted, view.applicationName))
+  }
+
+  /** What statements are judged by under the policy in force. */
+  #standing(
+    { agent }: Visitor,
+    principal: Principal,
+    { grant, target }: { grant: Grant; target: TargetConfig },
+    application: string,
+  ): Standing {
+    const { environment } = target
+    const { now } = this.#options
+    return { policy: this.#policy, principal, grant, agent, application, environment, now }
   }
 
   /** Counts the visitor in against the limit; the returned function counts out what never became a session. */

@@ -1,5 +1,5 @@
 import { DbgateError } from '../errors.ts'
-import { isUnrestricted, type Verdict } from '../policy/index.ts'
+import { type DenyVerdict, isUnrestricted } from '../policy/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
 import {
   copyFrame,
@@ -14,6 +14,7 @@ import { largeObjectCall } from './large-objects.ts'
 import type { Names, Portal } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
+import type { Ruling } from './standing.ts'
 import type { Turn } from './turn.ts'
 
 type Message<T extends FrontendMessage['type']> = Extract<FrontendMessage, { type: T }>
@@ -335,7 +336,7 @@ export class Router {
       'UNSUPPORTED',
       'dbgate: the function call protocol is carried for large objects only. Not run. Next: call the function with SELECT.',
     )
-    this.#authorizer.deny(judgement, { outcome: 'deny', rule: 'function-call', error }, 'simple')
+    this.#authorizer.deny(judgement, { rule: 'function-call' }, 'simple')
     this.#refuseQuery(error, undefined, turn)
     return
   }
@@ -356,7 +357,7 @@ export class Router {
   /** The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. */
   #claimOr(
     judgement: Judgement,
-    verdict: Verdict,
+    verdict: Ruling,
     protocol: 'simple' | 'extended',
     claim: () => Claim,
   ): Claim | DbgateError {
@@ -371,12 +372,7 @@ export class Router {
     }
   }
 
-  #deny(
-    kind: ExtendedKind,
-    judgement: Judgement,
-    verdict: Extract<Verdict, { outcome: 'deny' }>,
-    turn: Turn,
-  ): void {
+  #deny(kind: ExtendedKind, judgement: Judgement, verdict: DenyVerdict, turn: Turn): void {
     this.#authorizer.deny(judgement, verdict, 'extended')
     this.#refuse(kind, verdict.error, judgement.analysis, turn)
   }
@@ -410,7 +406,7 @@ export class Router {
 
   #strictest(
     candidates: readonly Judgement[],
-  ): { readonly judgement: Judgement; readonly verdict: Verdict } | undefined {
+  ): { readonly judgement: Judgement; readonly verdict: Ruling } | undefined {
     const judged = candidates.map(judgement => ({
       judgement,
       verdict: this.#authorizer.verdictOn(judgement.analysis),

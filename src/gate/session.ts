@@ -22,6 +22,7 @@ import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
 import { Router } from './router.ts'
 import { type Run, type RunEnd, rowsOfTag } from './run.ts'
 import { SessionScope } from './session-scope.ts'
+import type { Standing } from './standing.ts'
 import { isAmbiguousEncoding } from './text.ts'
 import { Turn } from './turn.ts'
 import type { Upstream } from './upstream.ts'
@@ -31,7 +32,7 @@ export type SessionOptions = {
   /** What was read from downstream beyond its StartupMessage. */
   readonly rest: Buffer
   readonly upstream: Upstream
-  readonly grant: Grant
+  readonly standing: Standing
   readonly log: SessionLog
   readonly analyser: Analyser
   readonly catalog: CatalogView
@@ -122,9 +123,9 @@ export class Session {
     this.#resumeDownstream()
   }
 
-  /** Another grant is in force; every statement is decided anew. */
-  regrant(grant: Grant): void {
-    this.#authorizer.regrant(grant)
+  /** Another grant or policy is in force; every statement is decided anew. */
+  regrant(standing: Standing): void {
+    this.#authorizer.regrant(standing)
   }
 
   /** Ends the session as soon as nothing is running and no transaction is open. */

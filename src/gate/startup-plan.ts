@@ -1,8 +1,9 @@
 import type { TargetConfig } from '../config/index.ts'
 import { DbgateError } from '../errors.ts'
-import { evaluate, type Grant, isUnrestricted } from '../policy/index.ts'
+import { type Grant, isUnrestricted } from '../policy/index.ts'
 import { type Analyser, EMPTY_SCOPE } from '../sql/index.ts'
 import type { StartupMessage } from '../wire/index.ts'
+import { rulingOn, type Standing } from './standing.ts'
 import { isAmbiguousEncoding } from './text.ts'
 
 /** What the gate will say to the database in place of the person's StartupMessage. */
@@ -34,9 +35,8 @@ const MAX_NAME_BYTES = 63
 export async function planStartup(
   startup: StartupMessage,
   target: TargetConfig,
-  grant: Grant,
+  standing: Standing,
   analyser: Analyser,
-  principalName: string,
 ): Promise<StartupPlan> {
   const settings = new Map<string, string>()
   const unrecognised: string[] = []
@@ -48,10 +48,10 @@ export async function planStartup(
       for (const [option, set] of parseOptions(value)) settings.set(option, set)
     else settings.set(name, value)
   }
-  for (const [name, value] of settings) await judgeSetting(name, value, grant, analyser)
+  for (const [name, value] of settings) await judgeSetting(name, value, standing, analyser)
   const applicationName = settings.get('application_name') ?? ''
-  if (applicationName === '') settings.set('application_name', nameFor(principalName))
-  for (const [name, value] of pinsFor(grant)) settings.set(name, value)
+  if (applicationName === '') settings.set('application_name', nameFor(standing.principal.user))
+  for (const [name, value] of pinsFor(standing.grant)) settings.set(name, value)
   return {
     database: chooseDatabase(startup, target),
     applicationName,
@@ -87,7 +87,7 @@ function refuseReplication(value: string): void {
 async function judgeSetting(
   name: string,
   value: string,
-  grant: Grant,
+  standing: Standing,
   analyser: Analyser,
 ): Promise<void> {
   if (name === 'client_encoding' && isAmbiguousEncoding(value)) {
@@ -96,9 +96,10 @@ async function judgeSetting(
       `dbgate: client_encoding ${value} can't be judged safely. Next: use UTF8.`,
     )
   }
+  const { grant } = standing
   if (isUnrestricted(grant)) return
   const text = `SET ${name.split('.').map(quoteIdentifier).join('.')} TO ${quoteLiteral(value)}`
-  const verdict = evaluate(grant, await analyser.analyse(Buffer.from(text), EMPTY_SCOPE))
+  const verdict = rulingOn(standing, await analyser.analyse(Buffer.from(text), EMPTY_SCOPE))
   if (verdict.outcome === 'allow') return
   throw new DbgateError(
     'DENIED',

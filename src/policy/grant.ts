@@ -1,66 +1,104 @@
 import type { May, PolicyDocument } from '../config/index.ts'
 import type { Principal } from '../identity/index.ts'
+import type { Limits } from './limits.ts'
 
 /**
- * Standing permission of one principal on one target. `may` is the ceiling of the role; `at` names the
- * place in the policy that gives it, as `file:line`, where that is known.
+ * What one principal may be on one target. `may` is the ceiling of the role; `at` names the place in the policy
+ * that gives it, as `file:line`, where that is known.
+ *
+ * Units: `expiresAt` is epoch milliseconds; undefined for what the policy gives for good.
  */
 export type Grant = {
   readonly target: string
   readonly role: string
   readonly may: readonly May[]
   readonly at: string | undefined
+  readonly from: 'policy' | 'request' | 'break-glass'
+  /** Of the request that was approved. */
+  readonly id: string | undefined
+  readonly expiresAt: number | undefined
+  readonly limits: Limits
+  /** Everything is allowed, whatever is sent: the role may do all, and no rule or limit applies to it. */
+  readonly isUnrestricted: boolean
 }
+
+/** A role that a principal was given for a while. Whoever passes it on has checked that it is this principal's. */
+export type ExtraGrant = {
+  readonly id: string
+  readonly target: string
+  readonly role: string
+  readonly expiresAt: number
+  readonly from: 'request' | 'break-glass'
+}
+
+/** A grant before it is known what applies to it. */
+export type BareGrant = Omit<Grant, 'limits' | 'isUnrestricted'>
 
 const STRENGTH: readonly May[] = ['read', 'write', 'ddl', 'admin']
 
-/** A policy ready to be asked. Pure: the same question has the same answer for as long as it lives. */
-export type Policy = {
-  /** Every role the principal has, strongest first for each target; targets in the order of the policy. */
-  readonly grantsOf: (principal: Principal) => readonly Grant[]
-}
-
-/** Makes the policy of a validated document. */
-export function compilePolicy(document: PolicyDocument): Policy {
-  const grantsOf = (principal: Principal): readonly Grant[] => {
-    const grants = new Map<string, Grant>()
-    for (const entry of document.people) {
-      const applies =
-        entry.groups?.some(group => principal.groups.includes(group)) === true ||
-        entry.users?.includes(principal.user) === true
-      if (!applies) continue
-      for (const [target, role] of Object.entries(entry.roles)) {
-        const may = document.roles[role]?.may
-        if (may === undefined) continue
-        grants.set(`${target}\0${role}`, { target, role, may, at: entry.at })
-      }
-    }
-    return [...grants.values()].sort((left, right) => strengthOf(right) - strengthOf(left))
-  }
-  return { grantsOf }
-}
-
 /**
- * The grant under which a principal reaches a target: the role asked for, else the strongest one held.
- * Undefined when there is none, whether or not such a target exists: the caller must not tell the two apart.
+ * Every role the principal has, strongest first; those of the policy and, of the extra ones, those that have
+ * not ended at `at`.
  */
-export function grantFor(
-  policy: Policy,
+export function bareGrantsOf(
+  document: PolicyDocument,
   principal: Principal,
-  target: string,
-  role?: string,
-): Grant | undefined {
-  return policy
-    .grantsOf(principal)
-    .find(grant => grant.target === target && (role === undefined || grant.role === role))
+  extra: readonly ExtraGrant[],
+  at: number,
+): readonly BareGrant[] {
+  const grants = new Map<string, BareGrant>()
+  const put = (grant: Omit<BareGrant, 'may'>) => {
+    const may = Object.hasOwn(document.roles, grant.role)
+      ? document.roles[grant.role]?.may
+      : undefined
+    if (may !== undefined) grants.set(`${grant.target}\0${grant.role}`, { ...grant, may })
+  }
+  const open = extra.filter(({ expiresAt }) => expiresAt > at)
+  for (const { from, id, target, role, expiresAt } of open.toSorted(byExpiry)) {
+    put({ from, id, target, role, expiresAt, at: undefined })
+  }
+  for (const entry of document.people) {
+    if (!isAmong(entry, principal)) continue
+    for (const [target, role] of Object.entries(entry.roles)) {
+      put({ from: 'policy', id: undefined, target, role, expiresAt: undefined, at: entry.at })
+    }
+  }
+  return [...grants.values()].sort(byStrength)
 }
 
-/** True for a role that may do everything: no verdict on it can depend on what a text says. */
-export function isUnrestricted(grant: Grant): boolean {
+/** Whether an entry of the policy is about this principal. */
+export function isAmong(
+  entry: { readonly groups?: readonly string[]; readonly users?: readonly string[] },
+  principal: Pick<Principal, 'groups' | 'user'>,
+): boolean {
+  return (
+    entry.groups?.some(group => principal.groups.includes(group)) === true ||
+    entry.users?.includes(principal.user) === true
+  )
+}
+
+/** True for a role that may do everything; rules may still apply to it. */
+export function mayEverything(grant: BareGrant): boolean {
   return STRENGTH.every(need => grant.may.includes(need))
 }
 
-/** Roles compare by the strongest thing they may do, then by how much they may do. */
-function strengthOf(grant: Grant): number {
-  return grant.may.reduce((sum, need) => sum + 2 ** STRENGTH.indexOf(need), 0)
+/** Whether what a role may do is as much as `needs`. */
+export function suffices(may: readonly May[], needs: readonly May[]): boolean {
+  return needs.every(need => may.includes(need))
+}
+
+/** Roles compare by the strongest thing they may do, then by how much they may do, then by name. */
+export function byStrength(
+  a: { readonly may: readonly May[]; readonly role: string },
+  b: { readonly may: readonly May[]; readonly role: string },
+): number {
+  return strengthOf(b.may) - strengthOf(a.may) || (a.role < b.role ? -1 : a.role > b.role ? 1 : 0)
+}
+
+function strengthOf(may: readonly May[]): number {
+  return STRENGTH.reduce((sum, need, index) => sum + (may.includes(need) ? 2 ** index : 0), 0)
+}
+
+function byExpiry(a: ExtraGrant, b: ExtraGrant): number {
+  return a.expiresAt - b.expiresAt
 }

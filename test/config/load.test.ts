@@ -65,6 +65,13 @@ describe('config/load', () => {
           at: `${join(dir, 'policy/main.yaml')}:5`,
         },
       ],
+      access: [],
+      rules: [],
+      limits: [],
+      functions: [],
+      unknown: [],
+      mode: [],
+      tests: [],
     })
     assert.deepEqual(warnings, [])
   })
