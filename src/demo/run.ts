@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { findBinaries } from './binaries.ts'
 import { demoPasswords, writeDemoFiles } from './files.ts'
-import { type RunningIssuer, startIssuer } from './issuer.ts'
+import { startIssuer } from './issuer.ts'
 import { PEOPLE } from './people.ts'
 import { portFrom, type RunningPostgres, startPostgres } from './postgres.ts'
 import { shopSetup } from './shop.ts'
-import { tellStory } from './story.ts'
+import { invitation, type Stage, tellStory } from './story.ts'
 
 /** The server as the demo sees it. `pin` is the SHA-256 of its certificate in hex. */
 export type DemoServer = {
@@ -54,8 +54,9 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
     const seconds = ((options.now() - startedAt) / 1000).toFixed(1)
     options.print(`✓ a small shop database, a server, three people, a policy (${seconds} s)`)
     options.print('  all of it on this machine; nothing leaves it; ^C removes everything')
-    if (options.isScript) return await tellStory(options, world)
-    for (const line of invitation(options, world)) options.print(line)
+    const stage: Stage = { ...options, ...world.place, server: world.server }
+    if (options.isScript) return await tellStory(stage, options.signal)
+    for (const line of await invitation(stage, options.shownCommand)) options.print(line)
     await aborted(options.signal)
     options.print('')
     options.print('stopping')
@@ -65,28 +66,23 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   }
 }
 
-/** All that runs while the demo does. */
-export class World {
-  readonly directory: string
-  readonly policyPath: string
-  readonly server: DemoServer
-  readonly localPort: number
-  readonly #parts: readonly { close(): Promise<void> }[]
+type Place = { readonly directory: string; readonly policyPath: string }
+type Part = { close(): Promise<unknown> }
 
-  private constructor(
-    place: { directory: string; policyPath: string; localPort: number },
-    server: DemoServer,
-    parts: readonly { close(): Promise<void> }[],
-  ) {
-    this.directory = place.directory
-    this.policyPath = place.policyPath
-    this.localPort = place.localPort
+/** All that runs while the demo does. */
+class World {
+  readonly place: Place
+  readonly server: DemoServer
+  readonly #parts: readonly Part[]
+
+  private constructor(place: Place, server: DemoServer, parts: readonly Part[]) {
+    this.place = place
     this.server = server
     this.#parts = parts
   }
 
   static async open(options: DemoOptions): Promise<World> {
-    const parts: { close(): Promise<void> }[] = []
+    const parts: Part[] = []
     try {
       const directory = await demoDirectory(options.keep)
       if (options.keep === undefined) {
@@ -97,10 +93,9 @@ export class World {
         startIssuer({ people: PEOPLE, clientId: CLIENT_ID, now: options.now }),
       ])
       parts.unshift({ close: postgres.stop }, { close: issuer.stop })
-      const localPort = await portFrom(options.port ?? LOCAL_PORT)
       const { configPath, policyPath } = await writeDemoFiles({
         directory,
-        localPort,
+        localPort: await portFrom(options.port ?? LOCAL_PORT),
         serverPort: await portFrom(SERVER_PORT),
         databasePort: postgres.port,
         issuer: issuer.issuer,
@@ -108,7 +103,7 @@ export class World {
       })
       const server = await options.serve(configPath)
       parts.unshift(server)
-      return new World({ directory, policyPath, localPort }, server, parts)
+      return new World({ directory, policyPath }, server, parts)
     } catch (thrown) {
       await closeAll(parts)
       throw thrown
@@ -121,7 +116,7 @@ export class World {
   }
 }
 
-async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+async function closeAll(parts: readonly Part[]): Promise<void> {
   const failures: unknown[] = []
   for (const part of parts) await part.close().catch(thrown => failures.push(thrown))
   if (failures.length > 0) throw failures[0]
