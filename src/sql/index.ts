@@ -21,6 +21,7 @@ export {
   type Scope,
   settle,
   withCursor,
+  withMovedPath,
   withoutCursors,
   withoutPrepared,
   withPrepared,

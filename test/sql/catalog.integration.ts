@@ -10,6 +10,7 @@ import {
   EMPTY_SCOPE,
   type Scope,
   type Statement,
+  withMovedPath,
 } from '../../src/sql/index.ts'
 import { type Database, freshDatabase, postgres18 } from '../helpers/postgres.ts'
 import { loadCatalog } from './load-catalog.ts'
@@ -238,6 +239,10 @@ describe('catalog', () => {
       'read other.orders',
       'read public.orders',
     ])
+    assert.deepEqual(
+      touched(await only('SELECT * FROM orders', withMovedPath(EMPTY_SCOPE))),
+      touched(await only('SELECT * FROM orders', moved)),
+    )
     assert.deepEqual((await only('SELECT safe()')).unknownFunctions, ['safe'])
     assert.deepEqual((await only('SELECT safe()', moved)).unknownFunctions, [])
   })
