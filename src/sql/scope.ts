@@ -51,6 +51,14 @@ export function settle(scope: Scope, statement: Statement): Scope {
 }
 
 /**
+ * Returns a scope whose search path is not the one the catalog was loaded with, as of a session whose
+ * startup packet sets search_path.
+ */
+export function withMovedPath(scope: Scope): Scope {
+  return { ...scope, searchPath: 'moved' }
+}
+
+/**
  * Returns a scope in which a name stands for one more statement, as after a Parse message with that
  * name.
  */
