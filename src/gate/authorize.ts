@@ -13,7 +13,7 @@ import { type Run, startRun } from './run.ts'
 import { type Ruling, rulingOn, type Standing } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
 
-/** A text, what it does, and what was decided about it. */
+/** A text and what it does. What is decided about it is asked each time anew: grants change. */
 export type Judgement = {
   /** The bytes as sent. Ownership: a copy. */
   readonly bytes: Buffer
@@ -21,7 +21,6 @@ export type Judgement = {
   readonly catalog: Catalog | undefined
   readonly recorded: RecordedText
   readonly analysis: Analysis
-  readonly verdict: Ruling
 }
 
 /**
@@ -32,6 +31,11 @@ export type Permit = { readonly runs: readonly Run[] }
 
 /** A statement that is staged in the audit log but not on file yet: it may not be forwarded. */
 export type Claim = Permit
+
+/** What to add to the text of an EXECUTE: the text it stands for. */
+export type Note = (statement: Statement) => string
+
+const UNKNOWN: Analysis = unread('unknown statement')
 
 /** A refused text is on record up to this many characters: it never ran, so its end matters less. */
 const MAX_DENIED_CHARS = 1_000_000
@@ -67,6 +71,8 @@ export class Authorizer {
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
   #verdicts = new WeakMap<Analysis, Ruling>()
+  /** Runs that are staged but will not be forwarded: they go on file with the next commit. */
+  #withdrawn: Run[] = []
 
   constructor(options: AuthorizerOptions) {
     this.#analyser = options.analyser
@@ -87,8 +93,8 @@ export class Authorizer {
   }
 
   /**
-   * Analyses a text and evaluates the policy. Answers at once but for texts that must be read in the
-   * parser's own thread, and where the catalog must be read again first; neither holds up anybody else.
+   * Analyses a text. Answers at once but for texts that must be read in the parser's own thread, and where
+   * the catalog must be read again first; neither holds up anybody else.
    */
   judge(text: Buffer, encoding: string, scope: Scope): Judgement | Promise<Judgement> {
     const found = this.#analyse(text, scope)
@@ -152,9 +158,35 @@ export class Authorizer {
     return verdict
   }
 
+  /**
+   * A judgement on something the gate knows by a description only, or by the statements behind it. Of what
+   * nothing is known, everything is needed.
+   */
+  describe(text: string, statements?: readonly Statement[]): Judgement {
+    const analysis: Analysis = statements === undefined ? UNKNOWN : { ok: true, statements }
+    const recorded = { text, base64: undefined }
+    return { bytes: Buffer.from(text), catalog: undefined, recorded, analysis }
+  }
+
+  /**
+   * One judgement on something that may be any of these (at least one): it needs what each of them needs,
+   * and all of them are on record.
+   */
+  anyOf(judgements: readonly Judgement[]): Judgement {
+    const [first, ...others] = judgements
+    if (first === undefined) return this.describe('')
+    if (others.length === 0) return first
+    const unread = judgements.find(({ analysis }) => !analysis.ok)?.analysis
+    const statements = judgements.flatMap(({ analysis }) =>
+      analysis.ok ? analysis.statements : [],
+    )
+    const text = judgements.map(({ recorded }) => recorded.text).join('\n/* or */\n')
+    const either = this.describe(text, statements)
+    return unread === undefined ? either : { ...either, analysis: unread }
+  }
+
   #judged(bytes: Buffer, encoding: string, { analysis, catalog }: Found): Judgement {
-    const recorded = decodeText(bytes, encoding)
-    return { bytes, recorded, analysis, catalog, verdict: this.verdictOn(analysis) }
+    return { bytes, catalog, recorded: decodeText(bytes, encoding), analysis }
   }
 
   /**
@@ -163,16 +195,21 @@ export class Authorizer {
    *
    * Throws: LIMIT (54000) the text is too long for a record; UNAUDITED (58030).
    */
-  claimQuery(judgement: Judgement): Claim {
+  claimQuery(judgement: Judgement, note: Note): Claim {
     const { analysis, recorded } = judgement
     const statements = analysis.ok ? analysis.statements : []
     if (statements.length <= 1)
-      return this.#claim(judgement, [this.#facts('simple', judgement, recorded, statements)])
+      return this.#claim(judgement, [
+        this.#facts('simple', judgement, noted(recorded, statements, note)),
+      ])
     return this.#claim(
       judgement,
-      statements.map(statement =>
-        this.#facts('simple', judgement, { text: statement.text, base64: undefined }, [statement]),
-      ),
+      statements.map((statement, index) => {
+        // Cut out of the text after decoding: the bytes of the whole stand with the first.
+        const base64 = index === 0 ? recorded.base64 : undefined
+        const own = noted({ text: statement.text, base64 }, [statement], note)
+        return this.#facts('simple', judgement, own, [statement])
+      }),
     )
   }
 
@@ -181,9 +218,10 @@ export class Authorizer {
    *
    * @param parameters as they stand in Bind; the record copies them
    */
-  claimBound(judgement: Judgement, parameters: readonly Parameter[]): Claim {
-    const statements = judgement.analysis.ok ? judgement.analysis.statements : []
-    const facts = this.#facts('extended', judgement, judgement.recorded, statements)
+  claimBound(judgement: Judgement, parameters: readonly Parameter[], note: Note): Claim {
+    const { analysis, recorded } = judgement
+    const statements = analysis.ok ? analysis.statements : []
+    const facts = this.#facts('extended', judgement, noted(recorded, statements, note))
     if (parameters.length === 0) return this.#claim(judgement, [facts])
     return this.#claim(judgement, [{ ...facts, parameters: parameters.map(recordParameter) }])
   }
@@ -194,8 +232,14 @@ export class Authorizer {
    * Throws: UNAUDITED (58030): none of them may be forwarded.
    */
   commit(claims: readonly Claim[]): void {
+    const withdrawn = this.#withdrawn
+    if (claims.length === 0 && withdrawn.length === 0) return
+    this.#withdrawn = []
     this.#log.commit()
     for (const claim of claims) minted.add(claim)
+    for (const { id } of withdrawn) {
+      this.#log.complete(id, { outcome: 'not-run', rows: 0, bytes: 0, durationUs: 0 })
+    }
   }
 
   /** Puts a refusal on record and returns its id; of a text too long for a record, its beginning. */
@@ -204,7 +248,6 @@ export class Authorizer {
     verdict: Pick<DenyVerdict, 'rule'>,
     protocol: 'simple' | 'extended',
   ): string {
-    const statements = judgement.analysis.ok ? judgement.analysis.statements : []
     const { text } = judgement.recorded
     const recorded =
       text.length <= MAX_DENIED_CHARS
@@ -213,7 +256,7 @@ export class Authorizer {
             text: `${text.slice(0, MAX_DENIED_CHARS)} (and ${text.length - MAX_DENIED_CHARS} more characters)`,
             base64: undefined,
           }
-    const facts = this.#facts(protocol, judgement, recorded, statements)
+    const facts = this.#facts(protocol, judgement, recorded)
     return this.#log.deny({ ...facts, verdict: 'deny', rule: verdict.rule })
   }
 
@@ -227,19 +270,25 @@ export class Authorizer {
     try {
       for (const each of facts) runs.push(startRun(this.#log.stage(each), startedAtMs))
     } catch (error) {
-      for (const { id } of runs) {
-        this.#log.complete(id, { outcome: 'not-run', rows: 0, bytes: 0, durationUs: 0 })
-      }
+      this.withdraw([{ runs }])
       throw error
     }
     return { runs }
+  }
+
+  /** Gives claims up that will not be forwarded: they are put on file, as not run, by the next commit. */
+  withdraw(claims: readonly Claim[]): void {
+    for (const { runs } of claims) {
+      for (const run of runs) run.isFinished = true
+      this.#withdrawn.push(...runs)
+    }
   }
 
   #facts(
     protocol: 'simple' | 'extended',
     judgement: Judgement,
     recorded: RecordedText,
-    statements: readonly Statement[],
+    statements: readonly Statement[] = judgement.analysis.ok ? judgement.analysis.statements : [],
   ): StatementFacts {
     return {
       protocol,
@@ -247,7 +296,7 @@ export class Authorizer {
       textBase64: recorded.base64,
       statements,
       verdict: 'allow',
-      rule: judgement.verdict.rule,
+      rule: this.verdictOn(judgement.analysis).rule,
     }
   }
 }
@@ -281,6 +330,12 @@ function mayChangeSchema(analysis: Analysis): boolean {
 
 function unread(message: string): Analysis {
   return { ok: false, error: { message, position: undefined, reason: 'parser-failed' } }
+}
+
+function noted(recorded: RecordedText, statements: readonly Statement[], note: Note): RecordedText {
+  let { text } = recorded
+  for (const statement of statements) if (statement.executes.length > 0) text += note(statement)
+  return text === recorded.text ? recorded : { ...recorded, text }
 }
 
 function recordParameter(parameter: Parameter): RecordedParameter {

@@ -24,21 +24,15 @@ export type Expected = { readonly refusal: Buffer | null } & (
       readonly form: QueryForm
       readonly onDone: readonly OnDone[]
     }
-  | { readonly kind: 'parse'; readonly name: string; readonly prepared: Prepared | null }
   | {
-      readonly kind: 'bind'
-      readonly portal: Portal | null
-      /** The portal that this one replaces once it is done, and which ends then. */
-      readonly retires: Portal | null
-    }
-  | { readonly kind: 'execute'; readonly portal: Portal | null; readonly onDone: OnDone }
-  | {
-      readonly kind: 'close'
+      readonly kind: 'parse'
       readonly name: string
-      readonly closed: readonly Prepared[]
-      readonly retires: Portal | null
+      readonly prepared: Prepared | null
       readonly onDone: OnDone
     }
+  | { readonly kind: 'bind'; readonly portal: Portal | null }
+  | { readonly kind: 'execute'; readonly portal: Portal | null; readonly onDone: OnDone }
+  | { readonly kind: 'close'; readonly portal: Portal | null; readonly onDone: OnDone }
   | { readonly kind: 'describe' | 'sync' | 'copy-end' }
 )
 
@@ -49,7 +43,7 @@ export type Expected = { readonly refusal: Buffer | null } & (
 export type QueryForm = 'statements' | 'opaque' | 'function-call'
 
 /** What a statement changes in the session once the server says that it is done; null for most. */
-export type OnDone = (() => void) | null
+export type OnDone = ((exchange: Exchange) => void) | null
 
 /** What the exchange tells whoever keeps the records. */
 export type ExchangeSink = {
@@ -80,7 +74,14 @@ export class Exchange {
   #statement = 0
   #status: TransactionStatus = 'I'
   #skipping = false
-  #copyIn: 'no' | 'receiving' = 'no'
+  /** A response to the Query at the head has come: its ReadyForQuery may come too. */
+  #isBegun = false
+  /** The server takes copy data: until it has been told that there is no more, or something else stops it. */
+  #copyIn: 'no' | 'receiving' | 'stopped' = 'no'
+  /** Syncs sent into a copy that goes on: the server ignores them, unless it fails before it reads them. */
+  #syncsInCopy = 0
+  /** Syncs sent into a copy that failed, each of which is answered or was ignored: nobody can tell before. */
+  #doubtfulSyncs = 0
   #cyclesSent = 0
   #cyclesDone = 0
   #currentRun: Run | null = null
@@ -105,9 +106,14 @@ export class Exchange {
     return this.#skipping
   }
 
-  /** Syncs and Queries sent so far. */
+  /** Syncs and Queries sent so far: the number of the cycle that the next message belongs to. */
   get cycle(): number {
     return this.#cyclesSent
+  }
+
+  /** Cycles that are over: every message of an earlier one has been answered or skipped. */
+  get cyclesDone(): number {
+    return this.#cyclesDone
   }
 
   /** Unanswered messages. */
@@ -122,23 +128,29 @@ export class Exchange {
 
   /** A message that will be answered has been sent upstream. */
   sent(expected: Expected): void {
-    if (expected.kind === 'sync' || expected.kind === 'query') this.#cyclesSent += 1
-    if (this.#copyIn === 'receiving' && expected.kind !== 'sync') {
-      this.#copyIn = 'no'
-      this.#consumeUnanswered(expected)
+    const isSync = expected.kind === 'sync'
+    if (isSync || expected.kind === 'query') this.#cyclesSent += 1
+    if (this.#skipping && !isSync) {
+      this.#skipped(expected)
       return
     }
-    if (expected.kind === 'sync') this.#skipping = false
+    this.#skipping = false
+    if (this.#copyIn === 'receiving') {
+      if (isSync) {
+        this.#syncsInCopy += 1
+        this.#cyclesDone += 1
+        return
+      }
+      this.#copyIn = 'stopped'
+    }
     this.#queue.push(expected)
     if (this.#queue.length - this.#head === 1) this.#enterHead()
   }
 
   /** CopyDone or CopyFail has been sent. */
   sentCopyEnd(): void {
-    if (this.#copyIn === 'receiving') {
-      this.#copyIn = 'no'
-      this.#ignoreSyncsBehindHead()
-    } else if (this.depth > 0) this.sent({ kind: 'copy-end', refusal: null })
+    if (this.#copyIn === 'receiving') this.#copyIn = 'stopped'
+    else if (this.depth > 0) this.#queue.push({ kind: 'copy-end', refusal: null })
   }
 
   /**
@@ -148,26 +160,27 @@ export class Exchange {
    */
   received(frame: Frame): Relay {
     switch (frame.tag) {
+      case BackendTag.NoticeResponse:
+      case BackendTag.NotificationResponse:
+      case BackendTag.ParameterStatus:
+        return 'pass'
+      case BackendTag.ReadyForQuery:
+        this.#ready(decodeReadyForQuery(frame))
+        return 'pass'
+      default:
+    }
+    this.#isBegun = true
+    // What answers a later message comes after the answers of all Syncs before it.
+    this.#doubtfulSyncs = 0
+    switch (frame.tag) {
       case BackendTag.CommandComplete:
         this.#statementDone('ok', decodeCommandComplete(frame))
         return 'pass'
       case BackendTag.EmptyQueryResponse:
         this.#statementDone('ok', '')
         return 'pass'
-      case BackendTag.ReadyForQuery:
-        this.#ready(decodeReadyForQuery(frame))
-        return 'pass'
       case BackendTag.ErrorResponse:
         return this.#failed(frame)
-      case BackendTag.ParseComplete:
-      case BackendTag.BindComplete:
-      case BackendTag.CloseComplete:
-      case BackendTag.NoData:
-      case BackendTag.PortalSuspended:
-      case BackendTag.RowDescription:
-      case BackendTag.ParameterDescription:
-        this.#answered(frame.tag)
-        return 'pass'
       case BackendTag.FunctionCallResponse:
         this.#functionReturned(frame)
         return 'pass'
@@ -178,20 +191,41 @@ export class Exchange {
       case BackendTag.CopyDone:
         this.#mustBeRunning(frame.tag)
         return 'pass'
-      case BackendTag.NoticeResponse:
-      case BackendTag.NotificationResponse:
-      case BackendTag.ParameterStatus:
+      case BackendTag.ParseComplete:
+      case BackendTag.BindComplete:
+      case BackendTag.CloseComplete:
+      case BackendTag.NoData:
+      case BackendTag.PortalSuspended:
+      case BackendTag.RowDescription:
+      case BackendTag.ParameterDescription:
+        this.#answered(frame.tag)
         return 'pass'
       default:
         throw outOfTurn(frame.tag, this.#peek())
     }
   }
 
+  /** A transaction has ended inside a cycle: portals bound in it are gone. */
+  endTransaction(): void {
+    for (const portal of this.#names.endTransaction()) this.#closePortal(portal, { outcome: 'ok' })
+  }
+
+  /** A portal was closed by SQL, or all were (undefined). */
+  closePortal(name: string | undefined): void {
+    if (name === undefined) {
+      this.endTransaction()
+      return
+    }
+    const portal = this.#names.portal(name)
+    if (portal?.state !== 'bound') return
+    this.#names.unbind(portal)
+    this.#closePortal(portal, { outcome: 'ok' })
+  }
+
   /** The session ends: everything unfinished ends with it. */
   abandon(end: RunEnd): void {
     for (const expected of this.#queue.slice(this.#head)) this.#finishAll(expected, end)
-    for (const portal of this.#names.endTransaction(Number.POSITIVE_INFINITY))
-      this.#closePortal(portal, end)
+    for (const portal of this.#names.clear()) this.#closePortal(portal, end)
     this.#queue = []
     this.#head = 0
     this.#currentRun = null
@@ -215,6 +249,7 @@ export class Exchange {
 
   #enterHead(): void {
     this.#statement = 0
+    this.#isBegun = false
     let head = this.#peek()
     while (head?.kind === 'copy-end') {
       this.#head += 1
@@ -234,19 +269,33 @@ export class Exchange {
     const head = this.#peek()
     switch (tag) {
       case BackendTag.ParseComplete: {
-        const { name, prepared } = this.#take('parse', tag)
+        const { name, prepared, onDone } = this.#take('parse', tag)
         if (prepared !== null) this.#names.confirm(name, prepared)
+        onDone?.(this)
         return
       }
-      case BackendTag.BindComplete:
-        this.#retire(this.#take('bind', tag).retires)
+      case BackendTag.BindComplete: {
+        const { portal } = this.#take('bind', tag)
+        if (portal === null) return
+        for (const one of this.#names.bound(portal)) this.#closePortal(one, { outcome: 'ok' })
         return
-      case BackendTag.CloseComplete:
-        this.#closed(this.#take('close', tag))
+      }
+      case BackendTag.CloseComplete: {
+        const { portal, onDone } = this.#take('close', tag)
+        if (portal !== null) {
+          this.#names.unbind(portal)
+          this.#closePortal(portal, { outcome: 'ok' })
+        }
+        onDone?.(this)
         return
-      case BackendTag.PortalSuspended:
-        this.#take('execute', tag)
+      }
+      case BackendTag.PortalSuspended: {
+        const { portal } = this.#take('execute', tag)
+        // A cursor of DECLARE is no portal of ours: each Execute of it is a run by itself.
+        if (portal !== null && this.#names.portal(portal.name) !== portal)
+          this.#closePortal(portal, { outcome: 'ok' })
         return
+      }
       case BackendTag.ParameterDescription:
         if (head?.kind !== 'describe') throw outOfTurn(tag, head)
         return
@@ -267,19 +316,19 @@ export class Exchange {
 
   #statementDone(outcome: 'ok', tag: string): void {
     const head = this.#peek()
-    this.#copyIn = 'no'
+    this.#copyEnded()
     if (head?.kind === 'query' && head.refusal === null) {
       const run = head.runs[this.#statement]
       if (run !== undefined && head.form === 'statements') this.#finish(run, { outcome, tag })
-      head.onDone[this.#statement]?.()
+      head.onDone[this.#statement]?.(this)
       if (head.form !== 'statements') return
       this.#statement += 1
       this.#currentRun = runOf(head, this.#statement)
       return
     }
     const { portal, onDone } = this.#take('execute', BackendTag.CommandComplete)
-    if (portal?.run != null) this.#finish(portal.run, { outcome, tag })
-    onDone?.()
+    if (portal !== null) this.#closePortal(portal, { outcome, tag })
+    onDone?.(this)
   }
 
   #functionReturned(frame: Frame): void {
@@ -294,18 +343,20 @@ export class Exchange {
 
   #ready(status: TransactionStatus): void {
     const head = this.#peek()
-    if (head?.kind !== 'sync' && head?.kind !== 'query')
-      throw outOfTurn(BackendTag.ReadyForQuery, head)
-    const isWhole = head.kind === 'query' && head.form !== 'statements'
-    this.#finishAll(head, { outcome: isWhole ? 'ok' : 'not-run' })
-    this.#copyIn = 'no'
-    this.#status = status
-    this.#cyclesDone += 1
-    this.#pop()
-    if (status !== 'I') return
-    for (const portal of this.#names.endTransaction(this.#cyclesDone)) {
-      this.#closePortal(portal, { outcome: 'ok' })
+    const isAnswer = head?.kind === 'sync' || (head?.kind === 'query' && this.#isBegun)
+    if (isAnswer) {
+      const isWhole = head.kind === 'query' && head.form !== 'statements'
+      this.#finishAll(head, { outcome: isWhole ? 'ok' : 'not-run' })
+      this.#cyclesDone += 1
+      this.#copyEnded()
+      this.#pop()
+    } else {
+      if (this.#doubtfulSyncs === 0) throw outOfTurn(BackendTag.ReadyForQuery, head)
+      this.#doubtfulSyncs -= 1
+      this.#skipping = false
     }
+    this.#status = status
+    if (status === 'I') this.endTransaction()
   }
 
   /** An error ends what is running; in the extended protocol the server skips everything up to Sync. */
@@ -317,7 +368,7 @@ export class Exchange {
       if (isFatal) return 'pass'
       throw outOfTurn(BackendTag.ErrorResponse, head)
     }
-    this.#copyIn = 'no'
+    if (this.#copyIn !== 'no') this.#copyFailed()
     const sqlstate = fields.get('C') ?? 'XX000'
     if (head.kind === 'query') this.#failQuery(head, sqlstate)
     else if (head.kind !== 'sync') this.#failPipeline(head, sqlstate)
@@ -333,14 +384,15 @@ export class Exchange {
   #failPipeline(head: Expected, sqlstate: string): void {
     const run = runOf(head, 0)
     if (run !== null) this.#finish(run, ended(sqlstate))
-    this.#drop(head, { outcome: 'skipped' })
+    if (head.kind === 'parse') this.#names.refuse(head.name, head.prepared)
+    else if (head.kind === 'bind' && head.portal !== null) this.#names.unbind(head.portal)
     this.#head += 1
     for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
       if (next.kind === 'sync') {
         this.#enterHead()
         return
       }
-      this.#consumeUnanswered(next)
+      this.#skipped(next)
       this.#head += 1
     }
     this.#queue = []
@@ -349,64 +401,47 @@ export class Exchange {
     this.#skipping = true
   }
 
-  /** The server never acted on this message: what it would have made or removed is put back. */
-  #drop(expected: Expected, end: RunEnd): void {
-    this.#finishAll(expected, end)
-    switch (expected.kind) {
-      case 'parse':
-        if (expected.prepared !== null) this.#names.withdraw(expected.name, expected.prepared)
-        return
-      case 'bind':
-        if (expected.portal !== null) this.#names.unbind(expected.portal)
-        this.#retire(expected.retires)
-        return
-      case 'close':
-        this.#retire(expected.retires)
-        this.#names.restore(expected.name, expected.closed)
-        return
-      default:
-    }
+  /** The server never acts on this message: what it would have made is taken back. */
+  #skipped(expected: Expected): void {
+    this.#finishAll(expected, { outcome: 'skipped' })
+    if (expected.kind === 'query') this.#cyclesDone += 1
+    else if (expected.kind === 'parse' && expected.prepared !== null)
+      this.#names.withdraw(expected.name, expected.prepared)
+    else if (expected.kind === 'bind' && expected.portal !== null)
+      this.#names.unbind(expected.portal)
   }
 
   /**
    * The server takes copy data now. It ignores a Sync until the copy ends (drivers send one before they
-   * know that the command is a COPY), and fails on anything else: that message is consumed unanswered.
+   * know that the command is a COPY); anything else that is no copy data stops it.
    */
   #beginCopyIn(): void {
     this.#mustBeRunning(BackendTag.CopyInResponse)
-    this.#ignoreSyncsBehindHead()
-    const stopper = this.#queue[this.#head + 1]
-    this.#copyIn = stopper === undefined ? 'receiving' : 'no'
-    if (stopper === undefined) return
-    this.#queue.splice(this.#head + 1, 1)
-    this.#consumeUnanswered(stopper)
-  }
-
-  #ignoreSyncsBehindHead(): void {
     const behind = this.#head + 1
-    while (this.#queue[behind]?.kind === 'sync') {
-      this.#queue.splice(behind, 1)
-      this.#cyclesDone += 1
-    }
+    let at = behind
+    while (this.#queue[at]?.kind === 'sync') at += 1
+    const stopper = this.#queue[at]
+    this.#copyIn = stopper === undefined ? 'receiving' : 'stopped'
+    // Somebody who sends a further message expects the Sync before it to be answered, and it is if the
+    // copy fails before it reads anything. If it does not, the server ends the connection.
+    if (stopper !== undefined && stopper.kind !== 'copy-end') return
+    this.#syncsInCopy += at - behind
+    this.#cyclesDone += at - behind
+    this.#queue.splice(behind, at - behind + (stopper === undefined ? 0 : 1))
   }
 
-  #consumeUnanswered(expected: Expected): void {
-    if (expected.kind === 'query') this.#cyclesDone += 1
-    this.#drop(expected, { outcome: 'skipped' })
+  #copyEnded(): void {
+    this.#copyIn = 'no'
+    this.#syncsInCopy = 0
   }
 
-  #closed({ retires, onDone }: Extract<Expected, { kind: 'close' }>): void {
-    this.#retire(retires)
-    onDone?.()
+  #copyFailed(): void {
+    this.#doubtfulSyncs += this.#syncsInCopy
+    this.#copyEnded()
   }
 
-  #retire(portal: Portal | null): void {
-    if (portal !== null) this.#closePortal(portal, { outcome: 'ok' })
-  }
-
-  #closePortal(portal: Portal, end: RunEnd): void {
-    if (portal.run === null) return
-    this.#finish(portal.run, portal.run.isExecuted ? end : { outcome: 'not-run' })
+  #closePortal({ run }: Portal, end: RunEnd): void {
+    if (run !== null) this.#finish(run, end)
   }
 
   #finishAll(expected: Expected, end: RunEnd): void {

@@ -7,13 +7,15 @@ import type { DbgateError } from '../errors.ts'
 export type Phase =
   /** Statements flow. */
   | { readonly at: 'open' }
-  /** A text is being read in the parser's own thread; nothing more is taken from downstream. */
-  | { readonly at: 'judging'; readonly leaving: DbgateError | null }
+  /** A text is being read in the parser's own thread; nothing more is taken from downstream until then. */
+  | { readonly at: 'judging'; readonly next: Exclude<Phase, { at: 'judging' | 'closed' }> }
   /** The session must end, and does so as soon as nothing is running and no transaction is open. */
   | { readonly at: 'leaving'; readonly error: DbgateError }
   /** Downstream has said its last word; upstream still answers. */
   | { readonly at: 'finishing' }
   | { readonly at: 'closed'; readonly reason: string }
+
+type Judging = Extract<Phase, { at: 'judging' }>
 
 export type PhaseEvent =
   | { readonly type: 'judging' | 'judged' }
@@ -37,20 +39,22 @@ export function step(phase: Phase, event: PhaseEvent): PhaseStep {
   if (phase.at === 'closed') return { phase, effects: [] }
   switch (event.type) {
     case 'judging':
-      return {
-        phase: { at: 'judging', leaving: phase.at === 'leaving' ? phase.error : null },
-        effects: [{ do: 'pause-downstream' }],
-      }
+      if (phase.at === 'judging') return { phase, effects: [] }
+      return { phase: { at: 'judging', next: phase }, effects: [{ do: 'pause-downstream' }] }
     case 'judged':
       if (phase.at !== 'judging') return { phase, effects: [] }
       return {
-        phase: phase.leaving === null ? { at: 'open' } : { at: 'leaving', error: phase.leaving },
-        effects: [{ do: 'resume-downstream' }],
+        phase: phase.next,
+        effects: [{ do: phase.next.at === 'finishing' ? 'end-upstream' : 'resume-downstream' }],
       }
     case 'idle':
       return phase.at === 'leaving' ? close(phase.error.code, phase.error) : { phase, effects: [] }
     case 'downstream-ended':
-      return { phase: { at: 'finishing' }, effects: [{ do: 'end-upstream' }] }
+      // What is being judged came before the end, and is still to be sent.
+      if (phase.at === 'judging') return { phase: after(phase, { at: 'finishing' }), effects: [] }
+      return phase.at === 'finishing'
+        ? { phase, effects: [] }
+        : { phase: { at: 'finishing' }, effects: [{ do: 'end-upstream' }] }
     case 'downstream-lost':
       return close('disconnect', null)
     case 'upstream-ended':
@@ -58,7 +62,8 @@ export function step(phase: Phase, event: PhaseEvent): PhaseStep {
       return close('upstream', event.isExplained ? null : event.error)
     case 'leave':
       if (event.isIdle) return close(event.error.code, event.error)
-      if (phase.at === 'judging') return { phase: { ...phase, leaving: event.error }, effects: [] }
+      if (phase.at === 'judging' && phase.next.at === 'open')
+        return { phase: after(phase, { at: 'leaving', error: event.error }), effects: [] }
       return phase.at === 'open'
         ? { phase: { at: 'leaving', error: event.error }, effects: [] }
         : { phase, effects: [] }
@@ -67,6 +72,10 @@ export function step(phase: Phase, event: PhaseEvent): PhaseStep {
     default:
       return event satisfies never
   }
+}
+
+function after(phase: Judging, next: Judging['next']): Judging {
+  return { ...phase, next }
 }
 
 function close(reason: string, error: DbgateError | null): PhaseStep {

@@ -18,6 +18,9 @@ export const FAILING_QUERY: Buffer = encodeQuery(FAILING_TEXT)
 /** Stands in for any extended-protocol message: answered by one error, and all is skipped up to Sync. */
 export const FAILING_PARSE: Buffer = encodeParse(FAILING_NAME, FAILING_TEXT)
 
+/** Stands in for an unnamed Parse: like that, it drops the unnamed statement before it fails. */
+export const FAILING_UNNAMED_PARSE: Buffer = encodeParse('', FAILING_TEXT)
+
 /** What the person gets instead of the failing statement's error. The id makes the refusal findable. */
 export function refusalOf(error: DbgateError, position?: number): Buffer {
   return encodeErrorResponse(error, position === undefined ? {} : { position })

@@ -1,5 +1,5 @@
 import { DbgateError } from '../errors.ts'
-import { type DenyVerdict, isUnrestricted } from '../policy/index.ts'
+import { isUnrestricted } from '../policy/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
 import {
   copyFrame,
@@ -11,14 +11,16 @@ import {
 import type { Authorizer, Claim, Judgement } from './authorize.ts'
 import type { Exchange, OnDone } from './exchange.ts'
 import { largeObjectCall } from './large-objects.ts'
-import type { Names, Portal } from './names.ts'
-import { FAILING_PARSE, FAILING_QUERY, refusalOf } from './refusal.ts'
+import { type Names, nameOf, type Portal, type Prepared } from './names.ts'
+import { FAILING_PARSE, FAILING_QUERY, FAILING_UNNAMED_PARSE, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { Ruling } from './standing.ts'
 import type { Turn } from './turn.ts'
 
 type Message<T extends FrontendMessage['type']> = Extract<FrontendMessage, { type: T }>
-type ExtendedKind = 'parse' | 'bind' | 'execute'
+
+/** What is left to do with a message whose text took long to read, unless the session is over by then. */
+export type Resume = () => void
 
 export type RouterOptions = {
   readonly authorizer: Authorizer
@@ -27,21 +29,6 @@ export type RouterOptions = {
   readonly scope: SessionScope
   /** Prepared statements and portals one session may have. */
   readonly maxNames: number
-}
-
-const CLOSE = {
-  kind: 'close',
-  refusal: null,
-  name: '',
-  closed: [],
-  retires: null,
-  onDone: null,
-} as const
-
-/** A statement that nothing is known of: what it needs is everything. */
-const UNKNOWN: Analysis = {
-  ok: false,
-  error: { message: 'unknown statement', position: undefined, reason: 'parser-failed' },
 }
 
 /**
@@ -65,11 +52,11 @@ export class Router {
 
   /**
    * Routes one message, at once or, for a text that takes long to parse, later: then no other message may
-   * be routed before the promise is settled.
+   * be routed before the promise is settled and what it brings has been called.
    *
    * Throws (or rejects with): PROTOCOL (08P01) for what no driver sends; the session ends.
    */
-  route(frame: Frame, turn: Turn): undefined | Promise<void> {
+  route(frame: Frame, turn: Turn): undefined | Promise<Resume> {
     switch (frame.tag) {
       case FrontendTag.CopyData:
         turn.add(frame.buf, frame.start, frame.end, null)
@@ -89,19 +76,25 @@ export class Router {
         throw new DbgateError('PROTOCOL', 'unexpected password message after authentication')
       default:
         // The server skips it as well; sending it would only make the two forget in step.
-        if (this.#exchange.isSkipping && !turn.hasSync) return
-        return this.#routeDecoded(decodeFrontend(frame), frame, turn)
+        if (this.#isSkipped(turn)) return
+        return this.#routeDecoded(frame, turn)
     }
   }
 
-  #routeDecoded(message: FrontendMessage, frame: Frame, turn: Turn): undefined | Promise<void> {
+  #isSkipped(turn: Turn): boolean {
+    return this.#exchange.isSkipping && !turn.hasSync
+  }
+
+  #routeDecoded(frame: Frame, turn: Turn): undefined | Promise<Resume> {
+    const message = this.#decoded(frame, turn)
+    if (message === undefined) return
     switch (message.type) {
       case 'Query':
-        return this.#judged(message.text, frame, (judgement, copy) =>
+        return this.#judged(message.text, frame, turn, (judgement, copy) =>
           this.#query(judgement, copy, turn),
         )
       case 'Parse':
-        return this.#judged(message.text, frame, (judgement, copy) =>
+        return this.#judged(message.text, frame, turn, (judgement, copy) =>
           this.#parse(message.name, judgement, copy, turn),
         )
       case 'Bind':
@@ -123,32 +116,59 @@ export class Router {
     }
   }
 
+  /** The message; undefined for one whose names mean one thing here and another upstream: it is refused. */
+  #decoded(frame: Frame, turn: Turn): FrontendMessage | undefined {
+    try {
+      return decodeFrontend(frame)
+    } catch (error) {
+      if (!(error instanceof DbgateError) || error.code !== 'UNSUPPORTED') throw error
+      this.#refuse(error, undefined, turn)
+      return
+    }
+  }
+
   /** Has a text judged, and goes on with the frame: the same one, or a copy when it had to wait. */
   #judged(
     text: Buffer,
     frame: Frame,
+    turn: Turn,
     then: (judgement: Judgement, frame: Frame) => void,
-  ): undefined | Promise<void> {
-    const judgement = this.#authorizer.judge(text, this.#scope.encoding, this.#scope.current)
-    if (!(judgement instanceof Promise)) {
-      then(judgement, frame)
+  ): undefined | Promise<Resume> {
+    return this.#whenJudged([this.#judge(text)], frame, turn, then)
+  }
+
+  #judge(text: Buffer): Judgement | Promise<Judgement> {
+    return this.#authorizer.judge(text, this.#scope.encoding, this.#scope.current)
+  }
+
+  #whenJudged(
+    judgements: readonly (Judgement | Promise<Judgement>)[],
+    frame: Frame,
+    turn: Turn,
+    then: (judgement: Judgement, frame: Frame) => void,
+  ): undefined | Promise<Resume> {
+    if (judgements.every(isSettled)) {
+      then(this.#authorizer.anyOf(judgements), frame)
       return
     }
     const buf = copyFrame(frame)
     const copy: Frame = { tag: frame.tag, buf, start: 0, end: buf.length, part: 'whole' }
-    return judgement.then(settled => then(settled, copy))
+    return Promise.all(judgements).then(settled => () => {
+      // In the meantime the server may have begun to skip.
+      if (!this.#isSkipped(turn)) then(this.#authorizer.anyOf(settled), copy)
+    })
   }
 
   #query(judgement: Judgement, frame: Frame, turn: Turn): void {
-    const claim = this.#claimOr(judgement, judgement.verdict, 'simple', () =>
-      this.#authorizer.claimQuery(judgement),
+    const claim = this.#claimOr(judgement, 'simple', () =>
+      this.#authorizer.claimQuery(judgement, this.#note),
     )
     if (claim instanceof DbgateError) {
       this.#refuseQuery(claim, judgement.analysis, turn)
       return
     }
-    const statements = judgement.analysis.ok ? judgement.analysis.statements : []
-    for (const run of claim.runs) run.isExecuted = true
+    const statements = statementsOf(judgement)
+    const cycle = this.#cycleOf(turn)
     turn.add(
       frame.buf,
       frame.start,
@@ -158,162 +178,143 @@ export class Router {
         refusal: null,
         runs: claim.runs,
         form: statements.length === 0 ? 'opaque' : 'statements',
-        onDone: statements.map(statement => this.#scope.foresee(statement)),
+        onDone: statements.map(statement => this.#scope.foresee(statement, cycle)),
       },
       claim,
     )
   }
 
   #parse(name: string, judgement: Judgement, frame: Frame, turn: Turn): void {
-    if (this.#names.size >= this.#maxNames) {
-      this.#refuse('parse', tooManyNames(this.#maxNames), undefined, turn)
+    const { analysis } = judgement
+    const verdict = this.#authorizer.verdictOn(analysis)
+    if (name !== '' && this.#names.size >= this.#maxNames) {
+      this.#refuseParse(name, tooManyNames(this.#maxNames), undefined, turn)
       return
     }
-    if (judgement.verdict.outcome === 'deny') {
-      if (name === '') this.#names.closeStatement(name)
-      this.#deny('parse', judgement, judgement.verdict, turn)
+    if (verdict.outcome === 'deny') {
+      this.#authorizer.deny(judgement, verdict, 'extended')
+      this.#refuseParse(name, verdict.error, analysis, turn)
       return
     }
-    const prepared = { judgement }
+    const prepared = { judgement, cycle: this.#cycleOf(turn) }
     this.#names.prepare(name, prepared)
-    this.#scope.parsed(name, judgement.analysis)
-    turn.add(frame.buf, frame.start, frame.end, { kind: 'parse', refusal: null, name, prepared })
+    const onDone = this.#scope.parsed(name, analysis)
+    const expected = { kind: 'parse', refusal: null, name, prepared, onDone } as const
+    turn.add(frame.buf, frame.start, frame.end, expected)
+  }
+
+  #bind(message: Message<'Bind'>, frame: Frame, turn: Turn): undefined | Promise<Resume> {
+    const possible = this.#possible(message.statement, this.#cycleOf(turn))
+    if (message.portal !== '' && this.#names.size >= this.#maxNames) {
+      this.#refuse(tooManyNames(this.#maxNames), undefined, turn)
+      return
+    }
+    if (possible.length === 0) {
+      if (!isUnrestricted(this.#authorizer.grant)) {
+        this.#refuse(noStatement(message.statement), undefined, turn)
+        return
+      }
+      possible.push(this.#authorizer.describe(`Bind of statement "${message.statement}"`))
+    }
+    return this.#whenJudged(possible, frame, turn, (judgement, bound) => {
+      // What was decoded before waiting points into a buffer that is gone.
+      const again = bound === frame ? message : decodeFrontend(bound)
+      if (again.type === 'Bind') this.#bindJudged(again, judgement, bound, turn)
+    })
+  }
+
+  /**
+   * What a Bind in this cycle may find under a name: a protocol Parse, or a PREPARE. More than one while it
+   * is not known whether what was sent before takes effect.
+   */
+  #possible(name: string, cycle: number): (Judgement | Promise<Judgement>)[] {
+    const parsed = distinct(this.#names.candidates(name, cycle))
+    const prepared =
+      parsed.length === 0
+        ? this.#scope.prepared(name)
+        : this.#scope.preparing(name, this.#exchange.cyclesDone)
+    return [
+      ...parsed.map(one => (this.#isOutdated(one) ? this.#judge(one.bytes) : one)),
+      ...prepared.map(statement => this.#authorizer.describe(statement.text, [statement])),
+    ]
+  }
+
+  #isOutdated(judgement: Judgement): boolean {
+    return this.#scope.dependsOn(judgement.analysis) || this.#authorizer.isStale(judgement)
   }
 
   /** A Bind is recorded, not only its Execute: planning it may already run code (immutable functions). */
-  #bind(message: Message<'Bind'>, frame: Frame, turn: Turn): undefined | Promise<void> {
-    const candidates = this.#names.candidates(message.statement)
-    const judgement = candidates[0]?.judgement
-    if (
-      candidates.length === 1 &&
-      judgement !== undefined &&
-      (this.#scope.dependsOn(judgement.analysis) || this.#authorizer.isStale(judgement))
-    ) {
-      return this.#judged(judgement.bytes, frame, (fresh, copy) =>
-        this.#bindJudged(message, [fresh], copy, turn),
-      )
-    }
-    const known = [
-      ...candidates.map(candidate => candidate.judgement),
-      ...this.#scope
-        .prepared(message.statement)
-        .map(statement => this.#opaque(statement.text, statement)),
-    ]
-    if (known.length > 0) {
-      this.#bindJudged(message, known, frame, turn)
-      return
-    }
-    if (!isUnrestricted(this.#authorizer.grant)) {
-      const error = new DbgateError('NO_STATEMENT', unknownStatement(message.statement))
-      this.#refuse('bind', error, undefined, turn)
-      return
-    }
-    this.#bindJudged(
-      message,
-      [this.#opaque(`Bind of statement "${message.statement}"`)],
-      frame,
-      turn,
-    )
-  }
-
-  #bindJudged(
-    message: Message<'Bind'>,
-    candidates: readonly Judgement[],
-    frame: Frame,
-    turn: Turn,
-  ): void {
-    const strictest = this.#strictest(candidates)
-    if (strictest === undefined) return
-    const { judgement, verdict } = strictest
-    const claim = this.#claimOr(judgement, verdict, 'extended', () =>
-      this.#authorizer.claimBound(judgement, message.parameters),
+  #bindJudged(message: Message<'Bind'>, judgement: Judgement, frame: Frame, turn: Turn): void {
+    const claim = this.#claimOr(judgement, 'extended', () =>
+      this.#authorizer.claimBound(judgement, message.parameters, this.#note),
     )
     if (claim instanceof DbgateError) {
-      this.#refuse('bind', claim, judgement.analysis, turn)
+      this.#refuse(claim, judgement.analysis, turn)
       return
     }
-    const run = claim.runs[0] ?? null
-    const portal = {
-      name: message.portal,
-      judgement,
-      run,
-      cycle: this.#exchange.cycle + turn.cycles,
-    }
-    const retires = this.#names.bind(portal) ?? null
-    turn.add(
-      frame.buf,
-      frame.start,
-      frame.end,
-      { kind: 'bind', refusal: null, portal, retires },
-      claim,
-    )
+    const portal = portalOf(message.portal, judgement, claim)
+    this.#names.bind(portal)
+    turn.add(frame.buf, frame.start, frame.end, { kind: 'bind', refusal: null, portal }, claim)
   }
 
   #execute(message: Message<'Execute'>, frame: Frame, turn: Turn): undefined {
     const portal = this.#names.portal(message.portal)
-    if (portal === undefined) {
-      this.#executeUnbound(message, frame, turn)
+    const cursors = this.#scope.cursor(message.portal)
+    if (portal === undefined || cursors.length > 0) {
+      this.#executeCursor(message.portal, cursors, portal, frame, turn)
       return
     }
     // Time has passed since the Bind: what was allowed then may not be any more.
-    const verdict = this.#authorizer.verdictOn(portal.judgement.analysis)
+    const { judgement } = portal
+    const verdict = this.#verdictOn(judgement)
     if (verdict.outcome === 'deny') {
-      this.#deny('execute', portal.judgement, verdict, turn)
+      this.#authorizer.deny(judgement, verdict, 'extended')
+      this.#refuse(verdict.error, judgement.analysis, turn)
       return
     }
-    if (portal.run !== null) portal.run.isExecuted = true
-    const statements = portal.judgement.analysis.ok ? portal.judgement.analysis.statements : []
-    const [statement] = statements
-    const onDone: OnDone = statement === undefined ? null : this.#scope.foresee(statement)
+    const onDone = this.#foresee(judgement, turn)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'execute', refusal: null, portal, onDone })
   }
 
   /** A portal that no Bind made may still be a cursor of DECLARE, whose query has been judged and recorded. */
-  #executeUnbound(message: Message<'Execute'>, frame: Frame, turn: Turn): void {
-    const cursors = this.#scope.cursor(message.portal)
-    if (cursors.length === 0 && !isUnrestricted(this.#authorizer.grant)) {
-      const error = new DbgateError('NO_PORTAL', `portal "${message.portal}" does not exist`)
-      this.#refuse('execute', error, undefined, turn)
-      return
+  #executeCursor(
+    name: string,
+    cursors: readonly Statement[],
+    portal: Portal | undefined,
+    frame: Frame,
+    turn: Turn,
+  ): void {
+    const text = `Execute of portal "${name}"`
+    const possible = cursors.map(statement =>
+      this.#authorizer.describe(`${text}${executes(statement.text)}`, [statement]),
+    )
+    if (portal !== undefined) possible.push(portal.judgement)
+    if (possible.length === 0) {
+      if (!isUnrestricted(this.#authorizer.grant)) {
+        this.#refuse(noPortal(name), undefined, turn)
+        return
+      }
+      possible.push(this.#authorizer.describe(text))
     }
-    const text = `Execute of portal "${message.portal}"`
-    const candidates =
-      cursors.length === 0
-        ? [this.#opaque(text)]
-        : cursors.map(statement => this.#opaque(text, statement))
-    const strictest = this.#strictest(candidates)
-    if (strictest === undefined) return
-    const { judgement, verdict } = strictest
-    const claim = this.#claimOr(judgement, verdict, 'extended', () =>
-      this.#authorizer.claimBound(judgement, []),
+    const judgement = this.#authorizer.anyOf(possible)
+    const claim = this.#claimOr(judgement, 'extended', () =>
+      this.#authorizer.claimBound(judgement, [], this.#note),
     )
     if (claim instanceof DbgateError) {
-      this.#refuse('execute', claim, undefined, turn)
+      this.#refuse(claim, undefined, turn)
       return
     }
-    const [run = null] = claim.runs
-    if (run !== null) run.isExecuted = true
-    const portal: Portal = { name: message.portal, judgement, run, cycle: this.#exchange.cycle }
-    turn.add(
-      frame.buf,
-      frame.start,
-      frame.end,
-      { kind: 'execute', refusal: null, portal, onDone: null },
-      claim,
-    )
+    const cursor = portalOf(name, judgement, claim)
+    const expected = { kind: 'execute', refusal: null, portal: cursor, onDone: null } as const
+    turn.add(frame.buf, frame.start, frame.end, expected, claim)
   }
 
   #close(message: Message<'Describe' | 'Close'>, frame: Frame, turn: Turn): undefined {
     const { name } = message
-    if (message.kind === 'statement') {
-      const closed = this.#names.closeStatement(name)
-      const onDone = this.#scope.closed(name)
-      turn.add(frame.buf, frame.start, frame.end, { ...CLOSE, name, closed, onDone })
-      return
-    }
-    const retires = this.#names.portal(name) ?? null
-    if (retires !== null) this.#names.unbind(retires)
-    turn.add(frame.buf, frame.start, frame.end, { ...CLOSE, name, retires })
+    const isPortal = message.kind === 'portal'
+    const portal = isPortal ? (this.#names.portal(name) ?? null) : null
+    const onDone = isPortal ? null : this.#scope.closed(name)
+    turn.add(frame.buf, frame.start, frame.end, { kind: 'close', refusal: null, portal, onDone })
   }
 
   /**
@@ -324,14 +325,15 @@ export class Router {
     message: Message<'FunctionCall'>,
     frame: Frame,
     turn: Turn,
-  ): undefined | Promise<void> {
+  ): undefined | Promise<Resume> {
     const text = largeObjectCall(message.functionOid, message.parameters.length)
     if (text !== undefined) {
-      return this.#judged(Buffer.from(text), frame, (judgement, copy) =>
-        this.#call(judgement, message, copy, turn),
-      )
+      return this.#judged(Buffer.from(text), frame, turn, (judgement, called) => {
+        const again = called === frame ? message : decodeFrontend(called)
+        if (again.type === 'FunctionCall') this.#call(judgement, again, called, turn)
+      })
     }
-    const judgement = this.#opaque(`FunctionCall of function ${message.functionOid}`)
+    const judgement = this.#authorizer.describe(`FunctionCall of function ${message.functionOid}`)
     const error = new DbgateError(
       'UNSUPPORTED',
       'dbgate: the function call protocol is carried for large objects only. Not run. Next: call the function with SELECT.',
@@ -342,14 +344,13 @@ export class Router {
   }
 
   #call(judgement: Judgement, message: Message<'FunctionCall'>, frame: Frame, turn: Turn): void {
-    const claim = this.#claimOr(judgement, judgement.verdict, 'simple', () =>
-      this.#authorizer.claimBound(judgement, message.parameters),
+    const claim = this.#claimOr(judgement, 'simple', () =>
+      this.#authorizer.claimBound(judgement, message.parameters, this.#note),
     )
     if (claim instanceof DbgateError) {
       this.#refuseQuery(claim, undefined, turn)
       return
     }
-    for (const run of claim.runs) run.isExecuted = true
     const expected = { kind: 'query', refusal: null, form: 'function-call', onDone: [] } as const
     turn.add(frame.buf, frame.start, frame.end, { ...expected, runs: claim.runs }, claim)
   }
@@ -357,10 +358,10 @@ export class Router {
   /** The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. */
   #claimOr(
     judgement: Judgement,
-    verdict: Ruling,
     protocol: 'simple' | 'extended',
     claim: () => Claim,
   ): Claim | DbgateError {
+    const verdict = this.#verdictOn(judgement)
     try {
       if (verdict.outcome === 'allow') return claim()
       this.#authorizer.deny(judgement, verdict, protocol)
@@ -372,9 +373,38 @@ export class Router {
     }
   }
 
-  #deny(kind: ExtendedKind, judgement: Judgement, verdict: DenyVerdict, turn: Turn): void {
-    this.#authorizer.deny(judgement, verdict, 'extended')
-    this.#refuse(kind, verdict.error, judgement.analysis, turn)
+  /** FETCH runs what a Bind has put under the cursor's name, so that must be allowed still. */
+  #verdictOn(judgement: Judgement): Ruling {
+    for (const { fetches } of statementsOf(judgement)) {
+      for (const name of fetches) {
+        const portal = this.#names.portal(nameOf(name))
+        if (portal === undefined) continue
+        const verdict = this.#authorizer.verdictOn(portal.judgement.analysis)
+        if (verdict.outcome === 'deny') return verdict
+      }
+    }
+    return this.#authorizer.verdictOn(judgement.analysis)
+  }
+
+  /** EXECUTE names a text; what Parse put under the name is on record nowhere else. */
+  readonly #note = (statement: Statement): string => {
+    const names = statement.executes.map(nameOf)
+    return names
+      .flatMap(name => this.#names.candidates(name, Number.NaN))
+      .map(({ judgement }) => executes(judgement.recorded.text))
+      .join('')
+  }
+
+  #foresee(judgement: Judgement, turn: Turn): OnDone {
+    const cycle = this.#cycleOf(turn)
+    const foreseen = statementsOf(judgement).map(one => this.#scope.foresee(one, cycle))
+    // Of several texts only one runs: what the others would remove is still there.
+    return foreseen.length === 1 ? (foreseen[0] ?? null) : null
+  }
+
+  /** The cycle that the next message of the turn belongs to. */
+  #cycleOf(turn: Turn): number {
+    return this.#exchange.cycle + turn.cycles
   }
 
   #refuseQuery(error: DbgateError, analysis: Analysis | undefined, turn: Turn): void {
@@ -382,60 +412,60 @@ export class Router {
     turn.addOwn(FAILING_QUERY, { kind: 'query', refusal, runs: [], form: 'opaque', onDone: [] })
   }
 
-  #refuse(
-    kind: ExtendedKind,
-    error: DbgateError,
-    analysis: Analysis | undefined,
-    turn: Turn,
-  ): void {
+  /** A Parse that fails takes the unnamed statement before it along. */
+  #refuseParse(name: string, error: DbgateError, analysis: Analysis | undefined, turn: Turn): void {
     const refusal = refusalOf(error, positionOf(error, analysis))
-    switch (kind) {
-      case 'parse':
-        turn.addOwn(FAILING_PARSE, { kind, refusal, name: '', prepared: null })
-        return
-      case 'bind':
-        turn.addOwn(FAILING_PARSE, { kind, refusal, portal: null, retires: null })
-        return
-      case 'execute':
-        turn.addOwn(FAILING_PARSE, { kind, refusal, portal: null, onDone: null })
-        return
-      default:
-        kind satisfies never
-    }
+    const bytes = name === '' ? FAILING_UNNAMED_PARSE : FAILING_PARSE
+    turn.addOwn(bytes, { kind: 'parse', refusal, name, prepared: null, onDone: null })
   }
 
-  #strictest(
-    candidates: readonly Judgement[],
-  ): { readonly judgement: Judgement; readonly verdict: Ruling } | undefined {
-    const judged = candidates.map(judgement => ({
-      judgement,
-      verdict: this.#authorizer.verdictOn(judgement.analysis),
-    }))
-    return judged.find(({ verdict }) => verdict.outcome === 'deny') ?? judged[0]
+  /** Refuses any other message of the extended protocol. */
+  #refuse(error: DbgateError, analysis: Analysis | undefined, turn: Turn): void {
+    const refusal = refusalOf(error, positionOf(error, analysis))
+    turn.addOwn(FAILING_PARSE, { kind: 'bind', refusal, portal: null })
   }
+}
 
-  /** A judgement on something the gate knows by a description only, or by the statement behind it. */
-  #opaque(text: string, statement?: Statement): Judgement {
-    const analysis: Analysis =
-      statement === undefined ? UNKNOWN : { ok: true, statements: [statement] }
-    return {
-      bytes: Buffer.from(text),
-      recorded: { text, base64: undefined },
-      catalog: undefined,
-      analysis,
-      verdict: this.#authorizer.verdictOn(analysis),
-    }
-  }
+function executes(text: string): string {
+  return `\n/* executes: ${text} */`
+}
+
+function isSettled(judgement: Judgement | Promise<Judgement>): judgement is Judgement {
+  return !(judgement instanceof Promise)
+}
+
+function statementsOf({ analysis }: Judgement): readonly Statement[] {
+  return analysis.ok ? analysis.statements : []
+}
+
+function portalOf(name: string, judgement: Judgement, { runs }: Claim): Portal {
+  return { name, judgement, run: runs[0] ?? null, state: 'sent', replaces: null }
+}
+
+/** Without those that say the same. */
+function distinct(candidates: readonly Prepared[]): readonly Judgement[] {
+  const judgements = candidates.map(({ judgement }) => judgement)
+  if (judgements.length < 2) return judgements
+  return judgements.filter(
+    (one, index) => judgements.findIndex(other => other.bytes.equals(one.bytes)) === index,
+  )
 }
 
 function positionOf(error: DbgateError, analysis: Analysis | undefined): number | undefined {
   return error.code === 'SYNTAX' && analysis?.ok === false ? analysis.error.position : undefined
 }
 
-function unknownStatement(name: string): string {
-  return name === ''
-    ? 'unnamed prepared statement does not exist'
-    : `prepared statement "${name}" does not exist`
+function noStatement(name: string): DbgateError {
+  return new DbgateError(
+    'NO_STATEMENT',
+    name === ''
+      ? 'unnamed prepared statement does not exist'
+      : `prepared statement "${name}" does not exist`,
+  )
+}
+
+function noPortal(name: string): DbgateError {
+  return new DbgateError('NO_PORTAL', `portal "${name}" does not exist`)
 }
 
 function tooManyNames(limit: number): DbgateError {

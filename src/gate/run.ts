@@ -9,8 +9,6 @@ export type Run = {
   readonly startedAtMs: number
   rows: number
   bytes: number
-  /** An Execute or Query that runs it has been sent; a portal may be bound and never executed. */
-  isExecuted: boolean
   isFinished: boolean
 }
 
@@ -19,17 +17,16 @@ export type RunEnd = Pick<Completion, 'outcome' | 'sqlstate' | 'tag'>
 
 /** A run that has produced nothing yet. */
 export function startRun(id: StatementId, startedAtMs: number): Run {
-  return { id, startedAtMs, rows: 0, bytes: 0, isExecuted: false, isFinished: false }
+  return { id, startedAtMs, rows: 0, bytes: 0, isFinished: false }
 }
 
 /**
- * The number of rows a command tag claims: the last word of `SELECT 3`, `INSERT 0 3`, `UPDATE 3`, `COPY 3`;
- * undefined for a tag that counts nothing, such as `CREATE TABLE`.
+ * The number of rows of a run: what was passed on, or what the command tag claims (`INSERT 0 3`, `UPDATE 3`)
+ * where that is more. Of a COPY the tag alone counts: header and trailer of its binary form are no rows.
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html, CommandComplete.
  */
-export function rowsOfTag(tag: string): number | undefined {
-  const lastSpace = tag.lastIndexOf(' ')
-  if (lastSpace < 0) return undefined
-  const count = Number(tag.slice(lastSpace + 1))
-  return Number.isInteger(count) ? count : undefined
+export function rowsOf({ rows }: Run, tag: string | undefined): number {
+  const claimed = Number(tag?.slice(tag.lastIndexOf(' ') + 1) || Number.NaN)
+  if (!Number.isInteger(claimed)) return rows
+  return tag?.startsWith('COPY ') === true ? claimed : Math.max(rows, claimed)
 }

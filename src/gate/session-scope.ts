@@ -10,8 +10,8 @@ import {
   withoutPrepared,
   withPrepared,
 } from '../sql/index.ts'
-import type { OnDone } from './exchange.ts'
-import type { Names } from './names.ts'
+import type { Exchange, OnDone } from './exchange.ts'
+import { identifierOf, type Names, nameOf } from './names.ts'
 
 /**
  * What the session has made that changes what a later text means: SQL-level prepared statements and
@@ -22,7 +22,10 @@ import type { Names } from './names.ts'
 export class SessionScope {
   readonly #names: Names
   #scope: Scope = EMPTY_SCOPE
-  #heldCursors = new Set<string>()
+  readonly #heldCursors = new Set<string>()
+  /** PREPAREs that were sent, by the cycle they belong to. */
+  #preparing: { readonly name: string; readonly statement: Statement; readonly cycle: number }[] =
+    []
   /** client_encoding as the server last reported it. */
   encoding: string
 
@@ -36,13 +39,19 @@ export class SessionScope {
     return this.#scope
   }
 
-  /** A statement is about to be sent. Returns what to do once the server says that it is done. */
-  foresee(statement: Statement): OnDone {
+  /**
+   * A statement is about to be sent, in this cycle. Returns what to do once the server says that it is done.
+   */
+  foresee(statement: Statement, cycle: number): OnDone {
+    if (endsTransaction(statement)) return transactionDone
     if (statement.scope.length === 0) return null
     this.#scope = anticipate(this.#scope, statement)
-    return () => {
+    for (const step of statement.scope) {
+      if (step.step === 'prepare') this.#preparing.push({ ...step, cycle })
+    }
+    return exchange => {
       this.#scope = settle(this.#scope, statement)
-      for (const step of statement.scope) this.#settleNames(step)
+      for (const step of statement.scope) this.#settleNames(step, exchange)
     }
   }
 
@@ -54,25 +63,43 @@ export class SessionScope {
     )
   }
 
-  /** A Parse message has been sent: SQL can EXECUTE what it names. */
-  parsed(name: string, analysis: Analysis): void {
+  /**
+   * A Parse message has been sent: SQL can EXECUTE what it names. Returns what to do once it is done: what
+   * was sent before it may have emptied the name in the meantime.
+   */
+  parsed(name: string, analysis: Analysis): OnDone {
     const [statement] = analysis.ok ? analysis.statements : []
-    if (name === '' || statement === undefined) return
-    this.#scope = withPrepared(this.#scope, identifierOf(name), statement)
+    if (name === '' || statement === undefined) return null
+    const identifier = identifierOf(name)
+    const add = (): void => {
+      this.#scope = withPrepared(this.#scope, identifier, statement)
+    }
+    add()
+    return add
   }
 
   /** A Close message has been sent. Returns what to do once it is done. */
   closed(name: string): OnDone {
-    const identifier = identifierOf(name)
-    if (!this.#scope.prepared.has(identifier)) return null
     return () => {
-      this.#scope = withoutPrepared(this.#scope, identifier)
+      this.#names.forget(name)
+      this.#scope = withoutPrepared(this.#scope, identifierOf(name))
     }
   }
 
   /** What PREPARE or Parse may have put under a name; empty when that is unknown. */
   prepared(name: string): readonly Statement[] {
     return this.#scope.prepared.get(identifierOf(name)) ?? []
+  }
+
+  /**
+   * What PREPAREs that are still under way may put under a name. Older ones are settled: the name is either
+   * theirs alone, or was never theirs.
+   */
+  preparing(name: string, cyclesDone: number): readonly Statement[] {
+    if (this.#preparing.length === 0) return []
+    this.#preparing = this.#preparing.filter(({ cycle }) => cycle >= cyclesDone)
+    const identifier = identifierOf(name)
+    return this.#preparing.filter(one => one.name === identifier).map(one => one.statement)
   }
 
   /** What DECLARE may have put under a name; empty when that is unknown. */
@@ -82,29 +109,37 @@ export class SessionScope {
 
   /** No transaction is open and nothing is on its way: cursors without HOLD are gone. */
   transactionEnded(): void {
+    this.#preparing = []
     for (const name of this.#scope.cursors.keys()) {
       if (!this.#heldCursors.has(name)) this.#scope = withoutCursors(this.#scope, name)
     }
+    for (const name of this.#heldCursors) {
+      if (!this.#scope.cursors.has(name)) this.#heldCursors.delete(name)
+    }
   }
 
-  /** PREPARE, DEALLOCATE and DISCARD act on the protocol's prepared statements too. */
-  #settleNames(step: ScopeStep): void {
+  /** PREPARE, DEALLOCATE and DISCARD act on the protocol's prepared statements too, CLOSE on its portals. */
+  #settleNames(step: ScopeStep, exchange: Exchange): void {
     switch (step.step) {
       case 'prepare':
-        this.#names.closeStatement(nameOf(step.name))
+        this.#names.forget(nameOf(step.name))
         return
       case 'deallocate':
         if (step.name === undefined) this.#names.forgetStatements()
-        else this.#names.closeStatement(nameOf(step.name))
+        else this.#names.forget(nameOf(step.name))
         return
       case 'discard':
-        if (step.what === 'all') this.#names.forgetStatements()
+        if (step.what !== 'all') return
+        this.#names.forgetStatements()
+        exchange.closePortal(undefined)
+        this.#heldCursors.clear()
         return
       case 'declare':
         if (step.hold) this.#heldCursors.add(step.name)
         return
       case 'close':
-        if (step.name === undefined) this.#heldCursors = new Set()
+        exchange.closePortal(step.name === undefined ? undefined : nameOf(step.name))
+        if (step.name === undefined) this.#heldCursors.clear()
         else this.#heldCursors.delete(step.name)
         return
       default:
@@ -113,11 +148,8 @@ export class SessionScope {
   }
 }
 
-/** A name as SQL has it, of a name as the wire has it (latin1, one character a byte). */
-function identifierOf(name: string): string {
-  return Buffer.from(name, 'latin1').toString('utf8')
+function endsTransaction({ transaction }: Statement): boolean {
+  return transaction === 'commit' || transaction === 'rollback' || transaction === 'prepare'
 }
 
-function nameOf(identifier: string): string {
-  return Buffer.from(identifier, 'utf8').toString('latin1')
-}
+const transactionDone = (exchange: Exchange): void => exchange.endTransaction()

@@ -19,11 +19,11 @@ import { Exchange } from './exchange.ts'
 import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
-import { Router } from './router.ts'
-import { type Run, type RunEnd, rowsOfTag } from './run.ts'
+import { type Resume, Router } from './router.ts'
+import { type Run, type RunEnd, rowsOf } from './run.ts'
 import { SessionScope } from './session-scope.ts'
 import type { Standing } from './standing.ts'
-import { isAmbiguousEncoding } from './text.ts'
+import { makesUnreadable } from './text.ts'
 import { Turn } from './turn.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -43,6 +43,11 @@ export type SessionOptions = {
   /** Called once, when both sides are closed. */
   readonly onClosed: (reason: string, cause: DbgateError | null) => void
 }
+
+/** Answers the server may owe before no more is sent to it. It holds back some 8 KiB of them by itself. */
+const MAX_UNANSWERED = 65_536
+/** How long a peer has to take what was sent before the end and to close. */
+const LINGER_MS = 10_000
 
 /**
  * One session's relay: bytes from downstream become a turn that is judged, recorded and forwarded; bytes
@@ -67,6 +72,8 @@ export class Session {
   readonly #output: OutputRun
   #phase: Phase = { at: 'open' }
   #isExplained = false
+  /** Part of a row has been passed on and the rest has not come. */
+  #isMidRow = false
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -145,60 +152,92 @@ export class Session {
   // Downstream to upstream: judge what was read, put it on file in one write, forward it.
 
   #onDownstream(chunk: Buffer): void {
-    this.#fromDownstream.push(chunk)
+    if (!this.#isOver()) this.#fromDownstream.push(chunk)
     this.#advance()
   }
 
+  /** What comes behind a Terminate, or once the session has ended, means nothing. */
+  #isOver(): boolean {
+    return this.#phase.at === 'finishing' || this.#phase.at === 'closed'
+  }
+
   #advance(): void {
+    if (this.#isOver()) return
     try {
       for (;;) {
         const frame = this.#fromDownstream.next()
         if (frame === null) break
         const later = this.#router.route(frame, this.#turn)
+        if (later !== undefined) {
+          this.#forwardTurn()
+          this.#waitFor(later)
+          return
+        }
         if (frame.tag === FrontendTag.Terminate) {
           this.#forwardTurn()
           this.#handle({ type: 'downstream-ended' })
           return
         }
-        if (later === undefined) continue
-        this.#handle({ type: 'judging' })
-        this.#forwardTurn()
-        later.then(
-          () => this.#resumeAfterJudging(),
-          cause => this.#fail(cause),
-        )
-        return
       }
       this.#forwardTurn()
     } catch (cause) {
-      this.#fail(cause)
+      this.#failTurn(cause)
     }
   }
 
-  #resumeAfterJudging(): void {
-    if (this.#phase.at === 'closed') return
-    this.#handle({ type: 'judged' })
-    this.#advance()
+  /** Takes nothing more from downstream until a text has been read. */
+  #waitFor(later: Promise<Resume>): void {
+    this.#handle({ type: 'judging' })
+    later.then(
+      resume => {
+        if (this.#phase.at === 'closed') return
+        try {
+          resume()
+          this.#forwardTurn()
+        } catch (cause) {
+          this.#failTurn(cause)
+          return
+        }
+        this.#handle({ type: 'judged' })
+        this.#advance()
+      },
+      cause => this.#fail(cause),
+    )
   }
 
   #forwardTurn(): void {
-    if (this.#turn.isEmpty || this.#phase.at === 'closed') return
-    const { claims } = this.#turn
-    if (claims.length > 0) {
-      try {
-        this.#authorizer.commit(claims)
-      } catch (cause) {
-        this.#turn.refuse(asDbgateError(cause))
-      }
+    if (this.#phase.at === 'closed') return
+    try {
+      this.#authorizer.commit(this.#turn.claims)
+    } catch (cause) {
+      this.#turn.refuse(asDbgateError(cause))
     }
+    if (this.#turn.isEmpty) return
     this.#upstream.cork()
     this.#turn.forward(this.#exchange, this.#input)
     this.#upstream.uncork()
-    if (this.#upstream.writableNeedDrain) this.#downstream.pause()
+    if (!this.#isUpstreamReady()) this.#downstream.pause()
+  }
+
+  /** What stood before the failure in the same read is not sent, and the record says so. */
+  #failTurn(cause: unknown): void {
+    this.#authorizer.withdraw(this.#turn.claims)
+    this.#turn.clear()
+    try {
+      this.#authorizer.commit([])
+    } catch {
+      // The log does not have them either, and says that by itself.
+    }
+    this.#fail(cause)
+  }
+
+  /** The upstream takes more: its buffer has room, and it is not too many answers behind. */
+  #isUpstreamReady(): boolean {
+    return !this.#upstream.writableNeedDrain && this.#exchange.depth < MAX_UNANSWERED
   }
 
   #resumeDownstream(): void {
-    if (this.#phase.at !== 'judging' && !this.#upstream.writableNeedDrain) this.#downstream.resume()
+    if (this.#phase.at !== 'judging' && this.#isUpstreamReady()) this.#downstream.resume()
   }
 
   // Upstream to downstream: count, check, and pass on in whole runs.
@@ -212,6 +251,7 @@ export class Session {
         if (frame.tag === BackendTag.DataRow || frame.tag === BackendTag.CopyData) {
           this.#countRow(frame)
           this.#output.pass(frame)
+          this.#isMidRow = frame.part === 'head' || frame.part === 'middle'
         } else {
           const relay = this.#exchange.received(frame)
           this.#observe(frame)
@@ -221,11 +261,15 @@ export class Session {
       }
       this.#output.flush()
     } catch (cause) {
+      // What came before is the answer to what did run.
+      this.#output.flush()
       this.#fail(cause)
       return
     }
+    if (this.#downstream.isPaused()) this.#resumeDownstream()
     if (!this.#isAtRest()) return
     this.#scope.transactionEnded()
+    this.#authorizer.transactionStep(true)
     if (this.#phase.at === 'leaving') this.#handle({ type: 'idle' })
   }
 
@@ -245,6 +289,7 @@ export class Session {
   #observe(frame: Frame): void {
     if (frame.tag === BackendTag.ParameterStatus)
       this.#settingChanged(...decodeParameterStatus(frame))
+    else if (frame.tag === BackendTag.ReadyForQuery) this.#authorizer.transactionStep(false)
     else if (frame.tag === BackendTag.ErrorResponse) {
       this.#isExplained ||= (decodeErrorFields(frame).get('V') ?? 'FATAL') !== 'ERROR'
     }
@@ -253,16 +298,11 @@ export class Session {
   /** Second line behind the judgement of SET: whatever changed it, text that can't be read safely ends the session. */
   #settingChanged(name: string, value: string): void {
     if (name === 'client_encoding') this.#scope.encoding = value
-    if (isUnrestricted(this.#authorizer.grant)) return
-    const isUnreadable =
-      (name === 'client_encoding' && isAmbiguousEncoding(value)) ||
-      (name === 'standard_conforming_strings' && value !== 'on')
-    if (isUnreadable) {
-      throw new DbgateError(
-        'REVOKED',
-        `dbgate: ${name} was changed to ${value}, under which statements can't be judged`,
-      )
-    }
+    if (isUnrestricted(this.#authorizer.grant) || !makesUnreadable(name, value)) return
+    throw new DbgateError(
+      'REVOKED',
+      `dbgate: ${name} was changed to ${value}, under which statements can't be judged`,
+    )
   }
 
   #toDownstream(bytes: Buffer): void {
@@ -271,10 +311,9 @@ export class Session {
 
   #finished(run: Run, end: RunEnd): void {
     const durationUs = Math.round((this.#options.clock() - run.startedAtMs) * 1000)
-    const claimed = end.tag === undefined ? undefined : rowsOfTag(end.tag)
     this.#log.complete(run.id, {
       ...end,
-      rows: Math.max(run.rows, claimed ?? 0),
+      rows: rowsOf(run, end.tag),
       bytes: run.bytes,
       durationUs,
     })
@@ -323,10 +362,19 @@ export class Session {
     this.#exchange.abandon({ outcome: 'lost' })
     this.#log.end(reason)
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.
-    const canSpeak = error !== null && this.#fromUpstream.isAtBoundary
-    if (canSpeak) this.#downstream.write(encodeErrorResponse(error, { severity: 'FATAL' }))
+    if (error !== null && !this.#isMidRow)
+      this.#downstream.write(encodeErrorResponse(error, { severity: 'FATAL' }))
     this.#downstream.end()
     this.#upstream.destroy()
+    this.#lingerDownstream()
     this.#options.onClosed(reason, error)
+  }
+
+  /** Who does not close its own side does not keep the connection for that. */
+  #lingerDownstream(): void {
+    if (this.#downstream.destroyed) return
+    const timer = setTimeout(() => this.#downstream.destroy(), LINGER_MS).unref()
+    this.#downstream.once('close', () => clearTimeout(timer))
+    this.#downstream.resume()
   }
 }

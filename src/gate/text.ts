@@ -70,6 +70,12 @@ export function isAmbiguousEncoding(name: string): boolean {
   ].includes(plain)
 }
 
+/** True for a setting under which the server reads text otherwise than the gate's parser does. */
+export function makesUnreadable(name: string, value: string): boolean {
+  if (name === 'client_encoding') return isAmbiguousEncoding(value)
+  return name === 'standard_conforming_strings' && value !== 'on'
+}
+
 /**
  * Decodes statement text from the session's client_encoding, as PostgreSQL reports it. What can't be
  * decoded without loss is kept as bytes too, so that the record says exactly what was sent.

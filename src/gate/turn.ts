@@ -1,4 +1,4 @@
-import type { DbgateError } from '../errors.ts'
+import { DbgateError } from '../errors.ts'
 import { type Claim, spend } from './authorize.ts'
 import type { Exchange, Expected } from './exchange.ts'
 import type { OutputRun } from './output-run.ts'
@@ -18,7 +18,7 @@ type Step = {
  */
 export class Turn {
   #steps: Step[] = []
-  readonly #claims: Claim[] = []
+  #claims: Claim[] = []
   #cycles = 0
   #hasSync = false
 
@@ -44,6 +44,8 @@ export class Turn {
   /**
    * Adds `buf[start..end)`. Ownership: the turn keeps the range until `forward`.
    *
+   * Throws: INTERNAL (XX000) for a statement without a claim: our bug.
+   *
    * @param claim the statement that these bytes run, if they run one
    */
   add(
@@ -54,6 +56,9 @@ export class Turn {
     claim: Claim | null = null,
   ): void {
     if (claim !== null) this.#claims.push(claim)
+    else if (isUnclaimed(expected)) {
+      throw new DbgateError('INTERNAL', 'a statement was about to run without a record')
+    }
     if (expected !== null && expected !== 'copy-end') {
       this.#hasSync ||= expected.kind === 'sync'
       if (expected.kind === 'sync' || expected.kind === 'query') this.#cycles += 1
@@ -82,7 +87,15 @@ export class Turn {
       step.end = step.buf.length
       step.expected = { ...step.expected, refusal: refusalOf(error) }
     }
-    this.#claims.length = 0
+    this.#claims = []
+  }
+
+  /** Forgets everything: nothing of it is sent. */
+  clear(): void {
+    this.#steps = []
+    this.#claims = []
+    this.#cycles = 0
+    this.#hasSync = false
   }
 
   /**
@@ -93,10 +106,7 @@ export class Turn {
   forward(exchange: Exchange, output: OutputRun): void {
     for (const claim of this.#claims) spend(claim)
     const steps = this.#steps
-    this.#steps = []
-    this.#claims.length = 0
-    this.#cycles = 0
-    this.#hasSync = false
+    this.clear()
     for (const step of steps) {
       if (step.expected === 'copy-end') exchange.sentCopyEnd()
       else if (step.expected !== null) exchange.sent(step.expected)
@@ -104,4 +114,14 @@ export class Turn {
     }
     output.flush()
   }
+}
+
+/**
+ * True for what runs a statement and brings neither a claim nor a refusal. An Execute may come without: it
+ * runs the portal of a Bind, whose claim is the record.
+ */
+function isUnclaimed(expected: Expected | 'copy-end' | null): boolean {
+  if (expected === null || expected === 'copy-end' || expected.refusal !== null) return false
+  if (expected.kind === 'execute') return expected.portal === null
+  return expected.kind === 'query' || expected.kind === 'bind'
 }
