@@ -24,6 +24,8 @@ export type StartupPlan = {
 const NEWEST_MINOR = 2
 const PROTOCOL_OPTION = '_pq_.'
 const MAX_NAME_BYTES = 63
+/** Names that in a startup packet are no settings: among the options they would change who and where one is. */
+const RESERVED = new Set(['user', 'database', 'replication', 'options'])
 
 /**
  * Plans the upstream's startup packet. Nothing of the person's packet goes on by itself: the user is the
@@ -38,20 +40,18 @@ export async function planStartup(
   standing: Standing,
   analyser: Analyser,
 ): Promise<StartupPlan> {
-  const settings = new Map<string, string>()
+  // The server applies `options` first, wherever they stand.
+  const settings = new Map(parseOptions(startup.parameters.get('options') ?? ''))
   const unrecognised: string[] = []
   for (const [name, value] of startup.parameters) {
-    if (name === 'user' || name === 'database') continue
     if (name === 'replication') refuseReplication(value)
     else if (name.startsWith(PROTOCOL_OPTION)) unrecognised.push(name)
-    else if (name === 'options')
-      for (const [option, set] of parseOptions(value)) settings.set(option, set)
-    else settings.set(name, value)
+    else if (!RESERVED.has(name)) setLast(settings, name, value)
   }
   for (const [name, value] of settings) await judgeSetting(name, value, standing, analyser)
   const applicationName = settings.get('application_name') ?? ''
   if (applicationName === '') settings.set('application_name', nameFor(standing.principal.user))
-  for (const [name, value] of pinsFor(standing.grant)) settings.set(name, value)
+  for (const [name, value] of pinsFor(standing.grant)) setLast(settings, name, value)
   return {
     database: chooseDatabase(startup, target),
     applicationName,
@@ -60,6 +60,14 @@ export async function planStartup(
     minor: Math.min(startup.minor, NEWEST_MINOR),
     unrecognised,
   }
+}
+
+/** As the server applies them: of two spellings of one setting, the later counts. */
+function setLast(settings: Map<string, string>, name: string, value: string): void {
+  for (const earlier of settings.keys()) {
+    if (earlier.toLowerCase() === name.toLowerCase()) settings.delete(earlier)
+  }
+  settings.set(name, value)
 }
 
 /** A tool that is given no database asks for one named like the user: that means the target's own. */
@@ -109,13 +117,13 @@ async function judgeSetting(
 
 /**
  * Settings that the gate's judgement rests on. A role that may do everything is free of them; for a role
- * that may not write, the database refuses writes as well.
+ * that may only read, the database refuses everything else as well.
  */
 function pinsFor(grant: Grant): ReadonlyMap<string, string> {
   const pins = new Map<string, string>()
   if (isUnrestricted(grant)) return pins
   pins.set('standard_conforming_strings', 'on')
-  if (!grant.may.includes('write')) pins.set('default_transaction_read_only', 'on')
+  if (grant.may.every(need => need === 'read')) pins.set('default_transaction_read_only', 'on')
   return pins
 }
 
@@ -140,15 +148,20 @@ export function parseOptions(options: string): readonly (readonly [name: string,
     else if (current.startsWith('-c')) assignment = current.slice(2)
     else if (current.startsWith('--')) assignment = current.slice(2)
     const equals = assignment?.indexOf('=') ?? -1
-    if (assignment === undefined || equals < 1) {
+    const name = assignment?.slice(0, Math.max(equals, 0)).replaceAll('-', '_') ?? ''
+    if (assignment === undefined || name === '' || isReserved(name)) {
       throw new DbgateError(
         'UNSUPPORTED',
         'dbgate: only settings may stand in startup options. Next: write them as -c name=value.',
       )
     }
-    settings.push([assignment.slice(0, equals).replaceAll('-', '_'), assignment.slice(equals + 1)])
+    settings.push([name, assignment.slice(equals + 1)])
   }
   return settings
+}
+
+function isReserved(name: string): boolean {
+  return RESERVED.has(name) || name.startsWith(PROTOCOL_OPTION)
 }
 
 /** White space separates; a backslash takes the next character as it is. */
