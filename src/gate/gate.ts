@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream'
 import type { Credential, TargetConfig } from '../config/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
-import { type Grant, grantFor, type Policy } from '../policy/index.ts'
-import type { AuditLog, SessionLog } from '../record/index.ts'
+import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
+import type { AuditLog } from '../record/index.ts'
 import type { Analyser } from '../sql/index.ts'
 import {
   encodeAuthenticationOk,
@@ -20,6 +20,7 @@ import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
 import type { Standing } from './standing.ts'
 import { planStartup, type StartupPlan } from './startup-plan.ts'
+import { makesUnreadable } from './text.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
 
 /** Somebody at the door whose token has been verified. */
@@ -75,8 +76,12 @@ export type GateReport = {
 
 type CancelRequest = { readonly pid: number; readonly secret: Buffer }
 
+type Admission = { readonly grant: Grant; readonly target: TargetConfig }
+
 type Live = {
   principal: Principal
+  /** When its grant was taken away; epoch milliseconds. */
+  revokedAt: number | null
   readonly visitor: Visitor
   readonly target: TargetConfig
   readonly upstream: Upstream
@@ -88,7 +93,7 @@ type Live = {
 
 /** Prepared statements and portals one session may have; drivers keep some hundreds. */
 const MAX_NAMES = 20_000
-/** How long a session whose sign-in ended may go on with the transaction it is in. */
+/** How long a session whose sign-in or grant ended may go on with the transaction it is in. */
 const EXPIRY_GRACE_MS = 60_000
 /** How long a connection may lie ready before its startup packet: its peer has shown a token already. */
 const SILENT_MS = 60_000
@@ -132,9 +137,7 @@ export class Gate {
    * The grant and target a visitor would get, or undefined: for a target that does not exist just as for
    * one that is not granted.
    */
-  admit(
-    visitor: Pick<Visitor, 'principal' | 'target' | 'role'>,
-  ): { readonly grant: Grant; readonly target: TargetConfig } | undefined {
+  admit(visitor: Pick<Visitor, 'principal' | 'target' | 'role'>): Admission | undefined {
     const grant = grantFor(this.#policy, visitor.principal, visitor.target, visitor.role)
     const target = this.#targets.find(({ name }) => name === visitor.target)
     return grant === undefined || target === undefined ? undefined : { grant, target }
@@ -208,10 +211,15 @@ export class Gate {
     for (const live of this.#live.values()) this.#regrant(live)
   }
 
-  /** Ends sessions whose sign-in has ended: at their next idle point, or after a grace time whatever they do. */
+  /**
+   * Ends sessions whose sign-in or grant has ended: at their next idle point, or after a grace time whatever
+   * they do.
+   */
   sweep(): void {
     const now = this.#options.now()
-    for (const { principal, session } of this.#live.values()) {
+    for (const live of this.#live.values()) {
+      const { principal, session, revokedAt } = live
+      if (revokedAt !== null && now - revokedAt > EXPIRY_GRACE_MS) session.end(revoked(live))
       const overdueMs = now - principal.expiresAt
       if (overdueMs < 0) continue
       const error = new DbgateError('REVOKED', 'dbgate: sign-in expired. Run: dbgate login')
@@ -269,7 +277,7 @@ export class Gate {
     if (visitor.principal.expiresAt <= this.#options.now()) {
       throw new DbgateError('UNAUTHORIZED', 'dbgate: sign-in expired. Run: dbgate login')
     }
-    if (this.#isDraining) throw new DbgateError('STARTING', 'dbgate: the server is going down')
+    if (this.#isDraining) throw goingDown()
     const admitted = this.admit(visitor)
     if (admitted === undefined) throw noSuchTarget(visitor.target)
     const { grant, target } = admitted
@@ -282,10 +290,31 @@ export class Gate {
         upstream.socket.destroy()
         return
       }
-      this.#begin(stream, visitor, rest, { grant, target, plan, upstream })
+      try {
+        const current = this.#stillAdmitted(visitor, grant, upstream)
+        this.#begin(stream, visitor, rest, { grant: current, target, plan, upstream })
+      } catch (error) {
+        upstream.socket.destroy()
+        throw error
+      }
     } finally {
       leave()
     }
+  }
+
+  /** Connecting took its time: what was true before need not be now. The upstream has said more since, too. */
+  #stillAdmitted(visitor: Visitor, before: Grant, upstream: Upstream): Grant {
+    if (this.#isDraining) throw goingDown()
+    const grant = this.admit({ ...visitor, role: before.role })?.grant
+    if (grant === undefined) throw noSuchTarget(visitor.target)
+    for (const [name, value] of upstream.settings) {
+      if (isUnrestricted(grant) || !makesUnreadable(name, value)) continue
+      throw new DbgateError(
+        'UNSUPPORTED',
+        `dbgate: ${name} is ${value} by default on ${grant.target}, under which statements can't be judged. Next: set client_encoding to UTF8.`,
+      )
+    }
+    return grant
   }
 
   async #connect(
@@ -316,23 +345,17 @@ export class Gate {
     const { grant, target, plan, upstream } = found
     const options = this.#options
     const id = this.#newId()
-    let log: SessionLog
-    try {
-      log = options.audit.begin({
-        id,
-        principal: visitor.principal,
-        agent: visitor.agent,
-        target: target.name,
-        role: grant.role,
-        database: plan.database,
-        client: visitor.address,
-        application: plan.applicationName,
-        upstreamPid: upstream.pid,
-      })
-    } catch (error) {
-      upstream.socket.destroy()
-      throw error
-    }
+    const log = options.audit.begin({
+      id,
+      principal: visitor.principal,
+      agent: visitor.agent,
+      target: target.name,
+      role: grant.role,
+      database: plan.database,
+      client: visitor.address,
+      application: plan.applicationName,
+      upstreamPid: upstream.pid,
+    })
     const catalogKey = JSON.stringify([target.name, grant.role, plan.database])
     const secret = options.randomBytes(plan.minor >= 2 ? LONG_SECRET_BYTES : SECRET_BYTES)
     const session = new Session({
@@ -350,6 +373,7 @@ export class Gate {
     })
     const live: Live = {
       principal: visitor.principal,
+      revokedAt: null,
       visitor,
       target,
       upstream,
@@ -416,17 +440,24 @@ export class Gate {
       target: live.target.name,
       role: live.view.role,
     })
-    if (admitted === undefined) {
-      live.session.leave(
-        new DbgateError(
-          'REVOKED',
-          `dbgate: ${live.target.name} is no longer open to you as ${live.view.role}`,
-        ),
-      )
+    const { visitor, principal, view } = live
+    if (admitted !== undefined) {
+      live.session.regrant(this.#standing(visitor, principal, admitted, view.applicationName))
       return
     }
-    const { visitor, principal, view } = live
-    live.session.regrant(this.#standing(visitor, principal, admitted, view.applicationName))
+    // What is open may be finished, no more: waiting for the idle point alone would let a transaction go on.
+    const { grant } = live.session
+    const nothing = { ...grant, may: [], isUnrestricted: false }
+    live.session.regrant(
+      this.#standing(
+        visitor,
+        principal,
+        { grant: nothing, target: live.target },
+        view.applicationName,
+      ),
+    )
+    live.revokedAt ??= this.#options.now()
+    live.session.leave(revoked(live))
   }
 
   /** What statements are judged by under the policy in force. */
@@ -507,6 +538,17 @@ function greetingOf(plan: StartupPlan, upstream: Upstream, secret: Buffer): Buff
     encodeBackendKeyData(upstream.pid, secret),
     encodeReadyForQuery('I'),
   ])
+}
+
+function goingDown(): DbgateError {
+  return new DbgateError('STARTING', 'dbgate: the server is going down')
+}
+
+function revoked({ target, view }: Live): DbgateError {
+  return new DbgateError(
+    'REVOKED',
+    `dbgate: ${target.name} is no longer open to you as ${view.role}`,
+  )
 }
 
 /** One answer for a target that is not there and one that is not granted: nobody learns which exist. */
