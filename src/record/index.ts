@@ -54,6 +54,7 @@ export type {
   RecordedPrincipal,
   RecordedRelation,
   RepairedRecord,
+  RequestNote,
   SessionEnd,
   SessionFacts,
   SessionLabel,

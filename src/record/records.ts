@@ -150,8 +150,94 @@ export type RepairedRecord = {
   readonly kept?: string | undefined
 }
 
+/**
+ * What became of a held statement (`h-…`) or of a request for a role (`g-…`), from `request.filed` on.
+ * `expires` is the end of what it is in: of the wait, of the approval, of the role.
+ */
+export type RequestNote =
+  | {
+      readonly type: 'request.filed'
+      readonly id: string
+      readonly state: string
+      readonly user: string
+      readonly issuer: string
+      readonly subject: string
+      readonly agent: string
+      readonly target: string
+      readonly role: string
+      readonly rule: string
+      readonly by: readonly string[]
+      readonly need: number
+      readonly expires: string
+      readonly reason?: string | undefined
+      /** Of statements: exactly what would run. */
+      readonly session?: string | undefined
+      readonly database?: string | undefined
+      readonly binding?: string | undefined
+      readonly text?: string | undefined
+      readonly textBase64?: string | undefined
+      readonly parameters?: readonly RecordedParameter[] | undefined
+      /** Of roles: for how long, and whether anybody was asked. */
+      readonly forMs?: number | undefined
+      readonly ticket?: string | undefined
+      readonly from?: 'request' | 'break-glass' | 'admin' | undefined
+      /** Who gave it, where an admin did. */
+      readonly givenBy?: string | undefined
+    }
+  | {
+      readonly type: 'request.voted'
+      readonly id: string
+      readonly vote: 'approve' | 'deny'
+      readonly user: string
+      readonly issuer: string
+      readonly subject: string
+      readonly presence: boolean
+      readonly comment?: string | undefined
+    }
+  | {
+      /** The policy had changed: this is what deciding takes now. */
+      readonly type: 'request.judged'
+      readonly id: string
+      readonly policy: string
+      readonly rule: string
+      readonly by: readonly string[]
+      readonly need: number
+    }
+  | {
+      readonly type: 'request.settled'
+      readonly id: string
+      readonly state: string
+      readonly user?: string | undefined
+      readonly why?: string | undefined
+      readonly expires?: string | undefined
+    }
+  | {
+      readonly type: 'request.used'
+      readonly id: string
+      readonly session: string
+      readonly statement?: string | undefined
+    }
+  | {
+      /** It was not forwarded after all: the approval is as good as before. */
+      readonly type: 'request.returned'
+      readonly id: string
+      readonly session: string
+    }
+  | {
+      readonly type: 'request.reviewed'
+      readonly id: string
+      readonly user: string
+      readonly comment: string
+    }
+  | {
+      readonly type: 'request.deleted'
+      readonly ids: readonly string[]
+      readonly finishedBefore: string
+    }
+
 /** What others report with `AuditLog.note` and `AuditLog.append`. */
 export type NoteRecord =
+  | RequestNote
   | { readonly type: 'server.start'; readonly version: string; readonly pid: number }
   | { readonly type: 'server.stop'; readonly reason: string }
   | {
