@@ -91,11 +91,15 @@ export default class AuditSearch extends BaseCommand {
     ].map(text => visible(text))
   }
 
-  #verdict({ verdict, rule, sqlstate }: AuditEntry): string {
+  /** What was decided and, for what was allowed, what became of it. */
+  #verdict({ verdict, rule, outcome, sqlstate }: AuditEntry): string {
     const { marks } = this.terminal
     if (verdict === 'deny') return `${marks.no} ${rule ?? 'denied'}`
     if (verdict === 'hold') return `${marks.wait} held`
-    return sqlstate === undefined ? `${marks.ok} ran` : `${marks.note} ${sqlstate}`
+    if (outcome === 'ok') return `${marks.ok} ran`
+    if (outcome === undefined) return `${marks.wait} no end yet`
+    const code = sqlstate === undefined ? '' : ` ${sqlstate}`
+    return `${marks.note} ${outcome}${code}`
   }
 
   #paintVerdict(entry: AuditEntry | undefined, text: string): string {

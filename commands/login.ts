@@ -20,13 +20,24 @@ import { visible } from '../src/terminal.ts'
 import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
 import { usage } from './report.ts'
-import { connected, dirsOf } from './signed-in.ts'
+import { dirsOf, openProfile } from './signed-in.ts'
 import { clockTime, parseSpan } from './times.ts'
 
 /** How long somebody may take in the browser. A tool that runs us gives up after a minute, so we do before. */
 const PATIENCE = '5m'
 const PATIENCE_UNATTENDED = '45s'
 const MAX_TOKEN_BYTES = 64 * 1024
+
+/** Flags that choose the way to sign in. */
+type WayFlags = {
+  readonly device: boolean
+  readonly 'no-browser': boolean
+  readonly 'token-stdin': boolean
+  readonly 'token-file': string | undefined
+  readonly timeout: string | undefined
+}
+
+type Obtained = { readonly kind: 'browser' | 'device' | 'token'; readonly tokens: TokenSet }
 
 export default class Login extends BaseCommand {
   static override summary = 'sign in to a server, in the browser or by code'
@@ -52,30 +63,39 @@ export default class Login extends BaseCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Login)
-    const { openProfiles, openKeychain, openSignIn } = await import('../src/identity/index.ts')
+    const { openProfiles } = await import('../src/identity/index.ts')
     const profiles = openProfiles((await dirsOf(this.io)).config)
     const url = await this.#url(args.host ?? flags.server, (await profiles.get())?.url, flags)
     const known = await profiles.get(new URL(url).host)
     const pin = flags.fingerprint === undefined ? known?.pin : parsePin(flags.fingerprint)
-    const isFresh = flags.new || flags.fingerprint !== undefined || this.#hasToken(flags)
-    if (known !== undefined && !isFresh) {
-      const keychain = await openKeychain(known.keychain, (await dirsOf(this.io)).config)
-      const dir = (await dirsOf(this.io)).config
-      const signIn = openSignIn(known, { keychain, dir, now: this.io.now, random: this.io.random })
-      const me = await stillSignedIn(() => connected(known, signIn).api.whoami())
-      if (me !== undefined) {
-        await profiles.use(known.name)
-        return this.#print(flags.json, { url, pin }, me, 'browser')
-      }
+    const isNew = flags.new || flags.fingerprint !== undefined || hasToken(flags)
+    const stillMe = known === undefined || isNew ? undefined : await this.#stillSignedIn(known)
+    if (known !== undefined && stillMe !== undefined) {
+      await profiles.use(known.name)
+      return this.#print(flags.json, { url, pin }, stillMe, 'kept')
     }
     const { server, discovery } = await this.#discover({ url, pin }, this.mayAsk(flags))
     const offer = chooseOffer(discovery.login, flags.issuer, serverName(server))
-    const tokens = await this.#tokens(offer, flags)
+    const { kind, tokens } = await this.#tokens(offer, flags)
     const api = createApiClient({ server, token: async () => tokens.token })
     // Asked before anything is stored: a sign-in that the server refuses must not replace one that works.
     const me = await api.whoami()
     await this.#store(server, offer, tokens, known)
-    this.#print(flags.json, server, me, this.#kind(flags))
+    this.#print(flags.json, server, me, kind)
+  }
+
+  /** The person, or undefined where the sign-in has ended and a new one is needed. */
+  async #stillSignedIn(profile: Profile): Promise<Whoami | undefined> {
+    try {
+      const { api } = await openProfile(this.io, profile)
+      return await api.whoami()
+    } catch (error) {
+      // A keychain that is gone is a reason to sign in again, too.
+      const isOver =
+        error instanceof DbgateError && ['UNAUTHORIZED', 'INTERNAL'].includes(error.code)
+      if (isOver) return undefined
+      throw error
+    }
   }
 
   async #url(
@@ -91,15 +111,6 @@ export default class Login extends BaseCommand {
       })
     }
     return parseServerUrl(await ask(this.io, 'Which server?'))
-  }
-
-  #hasToken(flags: { 'token-stdin': boolean; 'token-file': string | undefined }): boolean {
-    return flags['token-stdin'] || flags['token-file'] !== undefined
-  }
-
-  #kind(flags: { device: boolean; 'token-stdin': boolean; 'token-file': string | undefined }) {
-    if (this.#hasToken(flags)) return 'token'
-    return flags.device ? 'device' : 'browser'
   }
 
   /** Asks the server who signs people in; shows a certificate that nobody vouches for to a person first. */
@@ -125,49 +136,59 @@ export default class Login extends BaseCommand {
     }
   }
 
-  async #tokens(
-    offer: LoginOffer,
-    flags: {
-      readonly device: boolean
-      readonly 'no-browser': boolean
-      readonly 'token-stdin': boolean
-      readonly 'token-file': string | undefined
-      readonly timeout: string | undefined
-    },
-  ): Promise<TokenSet> {
-    const { io, terminal } = this
-    const identity = await import('../src/identity/index.ts')
+  /** Gets the tokens the way that was asked for, or the way that fits this terminal. */
+  async #tokens(offer: LoginOffer, flags: WayFlags): Promise<Obtained> {
+    const { io } = this
+    const { loginWithToken } = await import('../src/identity/index.ts')
     const file = flags['token-file']
-    if (file !== undefined) return identity.loginWithToken(await readToken(file), { now: io.now })
-    if (flags['token-stdin']) {
-      return identity.loginWithToken(await readAll(io.stdin), { now: io.now })
+    if (file !== undefined || flags['token-stdin']) {
+      const text = file === undefined ? await readAll(io.stdin) : await readToken(file)
+      return { kind: 'token', tokens: loginWithToken(text, { now: io.now }) }
     }
     const isAttended = io.stdin.isTTY === true
     const patience = flags.timeout ?? (isAttended ? PATIENCE : PATIENCE_UNATTENDED)
     const timeoutMs = parseSpan(patience)
     if (timeoutMs === undefined)
       throw usage(`not a time: ${patience}`, 'login', 'Such as 30s or 5m.')
-    const options = { now: io.now, timeoutMs }
     const waiting = `Waiting for you to finish there ... (${patience}, ^C to stop)`
-    if (flags.device || (isAttended && offer.device && !flags['no-browser'] && !hasScreen(io))) {
-      if (!offer.device) throw deviceOff()
-      return identity.loginWithDevice(offer, {
-        ...options,
-        onCode: code => {
-          terminal.say(`On any device open   ${visible(code.completeUrl ?? code.url)}`)
-          terminal.say(`and enter            ${visible(code.code)}`)
-          terminal.say(waiting)
-        },
-      })
-    }
-    return identity.loginInBrowser(offer, {
-      ...options,
+    const isAutomatic = isAttended && offer.device && !flags['no-browser'] && !hasScreen(io)
+    if (flags.device && !offer.device) throw deviceOff()
+    return flags.device || isAutomatic
+      ? { kind: 'device', tokens: await this.#byCode(offer, timeoutMs, waiting) }
+      : { kind: 'browser', tokens: await this.#inBrowser(offer, timeoutMs, waiting, flags) }
+  }
+
+  async #byCode(offer: LoginOffer, timeoutMs: number, waiting: string): Promise<TokenSet> {
+    const { io, terminal } = this
+    const { loginWithDevice } = await import('../src/identity/index.ts')
+    return loginWithDevice(offer, {
+      now: io.now,
+      timeoutMs,
+      onCode: code => {
+        terminal.say(`On any device open   ${visible(code.completeUrl ?? code.url)}`)
+        terminal.say(`and enter            ${visible(code.code)}`)
+        terminal.say(waiting)
+      },
+    })
+  }
+
+  async #inBrowser(
+    offer: LoginOffer,
+    timeoutMs: number,
+    waiting: string,
+    flags: WayFlags,
+  ): Promise<TokenSet> {
+    const { io, terminal } = this
+    const { loginInBrowser, openInBrowser } = await import('../src/identity/index.ts')
+    return loginInBrowser(offer, {
+      now: io.now,
+      timeoutMs,
       onUrl: link => {
         const opens = !flags['no-browser'] && hasScreen(io)
         terminal.say(`${opens ? 'Opening your browser' : 'Open in your browser'}: ${visible(link)}`)
         terminal.say(waiting)
         // The link is printed either way: an opener may succeed where nobody sees its window.
-        if (opens) void identity.openInBrowser(link, { platform: io.platform, env: io.env })
+        if (opens) void openInBrowser(link, { platform: io.platform, env: io.env })
       },
     })
   }
@@ -231,14 +252,8 @@ export default class Login extends BaseCommand {
   }
 }
 
-/** The person, or undefined where the sign-in has ended and a new one is needed. */
-async function stillSignedIn(whoami: () => Promise<Whoami>): Promise<Whoami | undefined> {
-  try {
-    return await whoami()
-  } catch (error) {
-    if (error instanceof DbgateError && error.code === 'UNAUTHORIZED') return undefined
-    throw error
-  }
+function hasToken(flags: WayFlags): boolean {
+  return flags['token-stdin'] || flags['token-file'] !== undefined
 }
 
 function chooseOffer(

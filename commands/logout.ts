@@ -4,7 +4,7 @@ import { visible } from '../src/terminal.ts'
 import { closeRunning, listRunning } from '../src/tunnel/index.ts'
 import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
-import { dirsOf, notSignedIn, profileNameOf, runDirectory } from './signed-in.ts'
+import { dirsOf, notSignedIn, openProfile, profileNameOf, runDirectory } from './signed-in.ts'
 import { clockTime } from './times.ts'
 
 type SignedOut = {
@@ -43,7 +43,6 @@ export default class Logout extends BaseCommand {
 
   async #signOut(profile: Profile, isSure: boolean): Promise<SignedOut | undefined> {
     const { io } = this
-    const { openKeychain, openSignIn } = await import('../src/identity/index.ts')
     const dirs = await dirsOf(io)
     const running = (await listRunning(runDirectory(dirs))).filter(
       one => one.server === profile.name,
@@ -54,9 +53,7 @@ export default class Logout extends BaseCommand {
       if (!/^y(es)?$/i.test(answer)) return undefined
     }
     for (const tunnel of running) await closeRunning(runDirectory(dirs), tunnel)
-    const keychain = await openKeychain(profile.keychain, dirs.config)
-    const options = { keychain, dir: dirs.config, now: io.now, random: io.random }
-    const signIn = openSignIn(profile, options)
+    const { signIn } = await openProfile(io, profile)
     const stored = await signIn.stored()
     const { revoked, why } = await signIn.end()
     return {

@@ -20,13 +20,15 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   try {
     process.exitCode = await dispatch(argv, own, io, terminal)
   } catch (thrown) {
-    const error = friendly(thrown, nameOf(argv))
-    if (error instanceof DbgateError && error.code !== 'INTERNAL') {
-      process.exitCode = reportError(terminal, error, { isJson, exit: exitOf(argv, error) })
-    } else {
-      const bug = await reported(thrown, io)
-      process.exitCode = reportError(terminal, bug, { isJson, exit: exitOf(argv, bug) })
-    }
+    const expected = friendly(thrown, nameOf(argv))
+    const isExpected = expected instanceof DbgateError && expected.code !== 'INTERNAL'
+    const error = isExpected ? expected : await reported(thrown, io)
+    const isVerbose = own.includes('--verbose') || own.includes('-v')
+    process.exitCode = reportError(terminal, error, {
+      isJson,
+      isVerbose,
+      exit: exitOf(argv, error),
+    })
   }
 }
 

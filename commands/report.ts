@@ -14,7 +14,11 @@ const MIN_WIDTH = 40
 export function reportError(
   terminal: Terminal,
   thrown: unknown,
-  options: { readonly isJson: boolean; readonly exit?: number | undefined },
+  options: {
+    readonly isJson: boolean
+    readonly isVerbose?: boolean
+    readonly exit?: number | undefined
+  },
 ): number {
   const error = asDbgateError(thrown)
   const exit = options.exit ?? error.exitCode
@@ -29,8 +33,18 @@ export function reportError(
     for (const part of wrap(visible(line), terminal.columns - 2)) terminal.say(`  ${part}`)
   }
   for (const next of error.next) terminal.say(`  ${marks.next} ${visible(next)}`)
+  if (options.isVerbose === true) {
+    for (const cause of causesOf(error)) terminal.say(`  because: ${visible(cause)}`)
+  }
   terminal.say(paint.dim(`  ${error.code.toLowerCase()} ${marks.dot} exit ${exit}`))
   return exit
+}
+
+/** What led to an error, nearest first: messages only, never a stack. */
+function causesOf(error: Error): readonly string[] {
+  const { cause } = error
+  if (!(cause instanceof Error)) return []
+  return [cause.message, ...causesOf(cause)]
 }
 
 function errorBody(error: DbgateError, exit: number): object {

@@ -61,18 +61,27 @@ export function profileNameOf(server: string): string {
 export async function openSignedIn(io: Io, server: string | undefined): Promise<SignedIn> {
   const token = io.env.DBGATE_TOKEN
   if (token !== undefined && token !== '') return openJob(io, server, token)
-  const { openKeychain, openProfiles, openSignIn } = await import('../src/identity/index.ts')
-  const dirs = await dirsOf(io)
+  const { openProfiles } = await import('../src/identity/index.ts')
   const name = server === undefined ? undefined : profileNameOf(server)
-  const profile = await openProfiles(dirs.config).get(name)
+  const profile = await openProfiles((await dirsOf(io)).config).get(name)
   if (profile === undefined) throw notSignedIn(name)
-  const keychain = await openKeychain(profile.keychain, dirs.config)
-  const signIn = openSignIn(profile, { keychain, dir: dirs.config, now: io.now, random: io.random })
-  return { ...connected(profile, signIn), localPassword: () => signIn.localPassword() }
+  return openProfile(io, profile)
+}
+
+/** Opens the sign-in that a profile names. Nothing is read or sent before it is used. */
+export async function openProfile(
+  io: Io,
+  profile: Profile,
+): Promise<SignedIn & { readonly signIn: SignIn }> {
+  const { openKeychain, openSignIn } = await import('../src/identity/index.ts')
+  const dir = (await dirsOf(io)).config
+  const keychain = await openKeychain(profile.keychain, dir)
+  const signIn = openSignIn(profile, { keychain, dir, now: io.now, random: io.random })
+  return { ...connected(profile, signIn), signIn, localPassword: () => signIn.localPassword() }
 }
 
 /** A profile's server and its API, with the tokens of this sign-in. */
-export function connected(
+function connected(
   profile: Pick<Profile, 'name' | 'url' | 'pin'>,
   signIn: Pick<SignIn, 'current' | 'renew'>,
 ): Omit<SignedIn, 'localPassword'> {

@@ -12,7 +12,7 @@ import { type Format, resultPrinter } from './sql-output.ts'
 export default class Sql extends BaseCommand {
   static override summary = 'run SQL on a target and print what it answers'
   static override description =
-    'A small client for jobs and agents without psql: it opens a tunnel, runs what it is given as one simple query, and closes. A table on a terminal, CSV in a pipe. Values are text as PostgreSQL writes it.\nExit codes: 0 it ran; 5 denied; 8 waiting for a person; 1 any other SQL error.'
+    'A small client for jobs and agents without psql: it opens a tunnel, runs what it is given as one simple query, and closes. A table on a terminal, CSV in a pipe. Values are text as PostgreSQL writes it.\n^C cancels it in the database.\nExit codes: 0 it ran; 5 denied; 8 waiting for a person; 130 cancelled; 1 any other SQL error.'
   static override examples = [
     'dbgate sql prod "select count(*) from orders"',
     'dbgate sql prod -f report.sql --csv > report.csv',
@@ -39,6 +39,10 @@ export default class Sql extends BaseCommand {
     const { detectAgent, openQuery, StatementFailed } = await import('../src/tunnel/index.ts')
     const format: Format = flags.json ? 'json' : flags.csv || !terminal.isOutTTY ? 'csv' : 'table'
     const printer = resultPrinter(format, terminal, io.stdout)
+    const interrupt = new AbortController()
+    // The first ^C asks PostgreSQL to stop; a second one does what it always does.
+    const onInterrupt = (): void => interrupt.abort()
+    io.signals.once('SIGINT', onInterrupt)
     try {
       await openQuery({
         route: {
@@ -54,12 +58,16 @@ export default class Sql extends BaseCommand {
         application: 'dbgate sql',
         sql,
         sink: printer.sink,
+        signal: interrupt.signal,
       })
       printer.finish()
     } catch (error) {
       printer.abandon()
       if (!(error instanceof StatementFailed)) throw error
-      this.finish(this.#failed(error.fields, flags.json))
+      const exit = interrupt.signal.aborted ? INTERRUPTED : undefined
+      this.finish(this.#failed(error.fields, flags.json, exit))
+    } finally {
+      io.signals.off('SIGINT', onInterrupt)
     }
   }
 
@@ -83,11 +91,11 @@ export default class Sql extends BaseCommand {
   }
 
   /** Says what the database or the gate said and returns the exit code that goes with it. */
-  #failed(fields: ReadonlyMap<string, string>, isJson: boolean): number {
+  #failed(fields: ReadonlyMap<string, string>, isJson: boolean, given?: number): number {
     const { terminal } = this
     const [message = '', detail, hint] = ['M', 'D', 'H'].map(code => fields.get(code))
     const sqlstate = fields.get('C') ?? 'XX000'
-    const exit = exitOf(sqlstate, fields.get('R'))
+    const exit = given ?? exitOf(sqlstate, fields.get('R'))
     const position = fields.get('P')
     if (isJson) {
       const error = {
@@ -114,6 +122,7 @@ export default class Sql extends BaseCommand {
   }
 }
 
+const INTERRUPTED = 130
 const OWN = 'dbgate:'
 
 function codeOf(routine: string | undefined): string {

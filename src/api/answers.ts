@@ -64,6 +64,8 @@ export type AuditEntry = {
   readonly sql: string
   readonly verdict: string
   readonly rule: string | undefined
+  /** ok, error, cancelled, lost …; undefined while it runs, or if the server died meanwhile. */
+  readonly outcome: string | undefined
   readonly rows: number | undefined
   readonly durationMs: number | undefined
   readonly sqlstate: string | undefined
@@ -139,6 +141,7 @@ export function readAudit(value: unknown): readonly AuditEntry[] {
       sql: text(raw.sql, `${where}.sql`),
       verdict: text(raw.verdict, `${where}.verdict`),
       rule: maybe(raw.rule, `${where}.rule`, text),
+      outcome: maybe(raw.outcome, `${where}.outcome`, text),
       rows: maybe(raw.rows, `${where}.rows`, number),
       durationMs: maybe(raw.ms, `${where}.ms`, number),
       sqlstate: maybe(raw.sqlstate, `${where}.sqlstate`, text),

@@ -23,6 +23,7 @@ export type ConnectOptions = {
 }
 
 const DEFAULT_CONNECT_MS = 10_000
+const KEEPALIVE_MS = 30_000
 const DEFAULT_PORT = 443
 /** A pin that no certificate has. */
 const NO_PIN = '0'.repeat(64)
@@ -76,6 +77,8 @@ export function connectTls(
   const sessionKey = `${address.url} ${address.pin ?? ''}`
   const socket = connect(tlsOptions(address, sessions?.get(sessionKey)))
   socket.setNoDelay(true)
+  // A laptop that slept or changed networks has sockets that nobody will ever close.
+  socket.setKeepAlive(true, KEEPALIVE_MS)
   // TLS 1.3 sends its tickets after the handshake, so the listener stays for the life of the socket.
   if (sessions !== undefined) {
     socket.on('session', session => {

@@ -5,11 +5,13 @@ import {
   BodyReader,
   backendName,
   decodeAuthentication,
+  decodeBackendKeyData,
   decodeCommandComplete,
   decodeErrorFields,
   decodeParameterStatus,
   decodeRowDescription,
   type ErrorFields,
+  encodeCancelRequest,
   encodeQuery,
   encodeStartupMessage,
   encodeTerminate,
@@ -40,6 +42,10 @@ export type QueryOptions = {
   readonly application: string
   readonly sql: string
   readonly sink: ResultSink
+  /** Aborted when the person wants it to stop: PostgreSQL is asked to cancel, and its answer is waited for. */
+  readonly signal?: AbortSignal | undefined
+  /** Sends a CancelRequest on a connection of its own. */
+  readonly cancel?: (packet: Buffer) => Promise<void>
 }
 
 /** An error that came back for a statement, from the database or from the gate in front of it. */
@@ -60,10 +66,21 @@ export class StatementFailed extends Error {
  * Throws: as `Dialer.dial` and `query`.
  */
 export async function openQuery(
-  options: QueryOptions & Pick<DialerOptions, 'route' | 'token' | 'now'>,
+  options: Omit<QueryOptions, 'cancel'> & Pick<DialerOptions, 'route' | 'token' | 'now'>,
 ): Promise<void> {
   const dialer = new Dialer({ ...options, sessions: new Map(), maxWarm: 0 })
-  await query(await dialer.dialCold(), options)
+  await query(await dialer.dialCold(), {
+    ...options,
+    cancel: async packet => {
+      const socket = await dialer.dialCold()
+      await new Promise<void>(resolve => {
+        socket.on('error', () => {}) // Always followed by 'close', which is the only answer there is.
+        socket.once('close', () => resolve())
+        socket.resume()
+        socket.end(packet)
+      })
+    },
+  })
 }
 
 /** Longest message taken from the server: a row with a gigabyte in it is not for a terminal. */
@@ -100,14 +117,24 @@ export async function greet(
  * (0A000) for COPY … FROM STDIN; UNREACHABLE (08001) if the tunnel ends first.
  */
 export async function query(socket: Socket, options: QueryOptions): Promise<void> {
-  const { sink } = options
+  const { sink, signal } = options
   let isReady = false
+  let cancelKey: Buffer | undefined
   let failure: StatementFailed | undefined
+  const stop = (): void => {
+    // Nothing runs yet: hanging up is enough.
+    if (cancelKey === undefined || options.cancel === undefined) socket.destroy()
+    else options.cancel(cancelKey).catch(() => socket.destroy())
+  }
+  signal?.addEventListener('abort', stop, { once: true })
   await converse(socket, startup(options), (frame, done) => {
     if (frame.tag === BackendTag.ReadyForQuery) {
       if (isReady) return done(failure)
       isReady = true
       socket.write(encodeQuery(options.sql))
+    } else if (frame.tag === BackendTag.BackendKeyData) {
+      const { pid, secret } = decodeBackendKeyData(frame)
+      cancelKey = encodeCancelRequest(pid, secret)
     } else if (!isReady) expectStartup(frame)
     else if (frame.tag === BackendTag.ErrorResponse) {
       failure = new StatementFailed(decodeErrorFields(frame))
@@ -115,7 +142,7 @@ export async function query(socket: Socket, options: QueryOptions): Promise<void
       socket.pause()
       sink.resumed(() => socket.resume())
     }
-  })
+  }).finally(() => signal?.removeEventListener('abort', stop))
 }
 
 function startup(options: Pick<QueryOptions, 'user' | 'database' | 'application'>): Buffer {

@@ -43,6 +43,8 @@ export class TokenKeeper {
   #timer: NodeJS.Timeout | undefined
   #isEnded = false
   #isBusy = false
+  /** A renewal that the server has not been told of yet; without it, live sessions end with the old token. */
+  #isUnannounced = false
 
   constructor(options: TokenKeeperOptions) {
     this.#options = options
@@ -78,13 +80,14 @@ export class TokenKeeper {
 
   /** Renews if it is time, and notices a sign-in made elsewhere after ours ended. */
   async tick(): Promise<void> {
-    const isDue = (this.#token?.expiresAt ?? 0) - this.#marginMs <= this.#options.now()
-    if (this.#isBusy || !isDue) return
+    if (this.#isBusy) return
     this.#isBusy = true
     try {
+      const isDue = (this.#token?.expiresAt ?? 0) - this.#marginMs <= this.#options.now()
       const { signIn } = this.#options
-      await this.#take(this.#isEnded ? () => signIn.current() : () => signIn.renew())
-      await this.#options.announce()
+      if (isDue) await this.#take(() => (this.#isEnded ? signIn.current() : signIn.renew()))
+      if (this.#isUnannounced) await this.#options.announce()
+      this.#isUnannounced = false
     } finally {
       this.#isBusy = false
     }
@@ -100,6 +103,7 @@ export class TokenKeeper {
       const leftMs = token.expiresAt - this.#options.now()
       this.#marginMs = Math.min(MAX_MARGIN_MS, Math.max(MIN_MARGIN_MS, leftMs * MARGIN_PART))
       if (isNew && !isFirst) {
+        this.#isUnannounced = true
         this.#options.onEvent({ type: 'sign-in-renewed', expiresAt: token.expiresAt })
       }
       return token

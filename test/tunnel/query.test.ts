@@ -118,6 +118,31 @@ describe('tunnel/query', () => {
     })
   })
 
+  it('asks to cancel with the key it was given, and waits for the answer', async () => {
+    const { sink } = collector()
+    const interrupt = new AbortController()
+    const sent: Buffer[] = []
+    answer = () => {
+      setImmediate(() => interrupt.abort())
+      return Buffer.alloc(0)
+    }
+    const cancelled = new DbgateError('HOLD_EXPIRED', 'canceling statement due to user request')
+    const asked = query(await tunnel(), {
+      ...ACCOUNT,
+      sql: 'select pg_sleep(600)',
+      sink,
+      signal: interrupt.signal,
+      cancel: async packet => {
+        sent.push(packet)
+        sockets[0]?.write(Buffer.concat([encodeErrorResponse(cancelled), encodeReadyForQuery('I')]))
+      },
+    })
+    const thrown = await asked.catch(caught => caught)
+    assert.ok(thrown instanceof StatementFailed)
+    assert.equal(thrown.fields.get('C'), '57014')
+    assert.deepEqual(sent, [Buffer.from('0000001004d2162e0000126701020304', 'hex')])
+  })
+
   it('fails when the tunnel ends in the middle', async () => {
     answer = () => {
       setImmediate(() => sockets[0]?.destroy())

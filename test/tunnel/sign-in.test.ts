@@ -11,6 +11,7 @@ function bench() {
     count: 0,
     asked: 0,
     announced: 0,
+    isAway: false,
     failure: undefined as Error | undefined,
   }
   const events: SignInEvent[] = []
@@ -30,6 +31,7 @@ function bench() {
       renew: next,
     },
     announce: async () => {
+      if (state.isAway) throw new DbgateError('UNREACHABLE', 'no answer')
       state.announced += 1
     },
     now: () => state.now,
@@ -108,6 +110,21 @@ describe('tunnel/sign-in', () => {
       ['sign-in-ended', 'sign-in-renewed'],
     )
     assert.equal(state.announced, 1)
+  })
+
+  it('tells the server later of a renewal made while it was away, or made for a connection', async () => {
+    const { keeper, state } = bench()
+    await keeper.token()
+    state.isAway = true
+    state.now = 9 * MINUTE_MS
+    await assert.rejects(keeper.tick(), { code: 'UNREACHABLE' })
+    state.isAway = false
+    await keeper.tick()
+    assert.deepEqual([state.announced, state.count], [1, 1])
+    await keeper.renew()
+    await keeper.tick()
+    await keeper.tick()
+    assert.equal(state.announced, 2)
   })
 
   it('catches up at the first tick after hours asleep', async () => {

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto'
+import { run, succeed } from '../helpers/run.ts'
+import { BIN, type Cli } from './cli.ts'
+
+/** A command on a real terminal of 100 columns. */
+export type Screen = {
+  /** What the terminal shows now, scrollback included. */
+  text(): Promise<string>
+  press(...keys: string[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Runs dbgate inside tmux, which gives it a terminal and tells what is on it. */
+export async function terminal(cli: Cli, args: readonly string[]): Promise<Screen> {
+  const name = `dbgate-test-${randomBytes(6).toString('hex')}`
+  const env = { ...cli.env, TERM: 'screen-256color' }
+  const tmux = (...words: string[]) =>
+    succeed('tmux', ['-L', name, '-f', '/dev/null', ...words], { env })
+  const quoted = [process.execPath, BIN, ...args].map(word => `'${word.replaceAll("'", `'\\''`)}'`)
+  // The shell stays after the command, so that its last words and its exit code can be read.
+  const script = `${quoted.join(' ')}; echo "exit $?"; sleep 60`
+  await tmux('new-session', '-d', '-s', 'main', '-x', '100', '-y', '40', 'sh', '-c', script)
+  return {
+    text: () => tmux('capture-pane', '-p', '-t', 'main', '-S', '-100'),
+    press: async (...keys) => {
+      await tmux('send-keys', '-t', 'main', ...keys)
+    },
+    close: async () => {
+      await run('tmux', ['-L', name, 'kill-server'], { env })
+    },
+  }
+}
