@@ -366,6 +366,7 @@ export class Gate {
       log,
       analyser: options.analyser,
       catalog: this.#catalogFor(catalogKey, found),
+      hasOwnSearchPath: plan.hasOwnSearchPath,
       clock: options.clock,
       maxFrameBytes: options.limits.messageBytes,
       maxNames: MAX_NAMES,

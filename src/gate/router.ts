@@ -15,6 +15,7 @@ import { type Names, nameOf, type Portal, type Prepared } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, FAILING_UNNAMED_PARSE, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
 import type { Ruling } from './standing.ts'
+import { makesUnreadable } from './text.ts'
 import type { Turn } from './turn.ts'
 
 type Message<T extends FrontendMessage['type']> = Extract<FrontendMessage, { type: T }>
@@ -363,9 +364,14 @@ export class Router {
   ): Claim | DbgateError {
     const verdict = this.#verdictOn(judgement)
     try {
-      if (verdict.outcome === 'allow') return claim()
-      this.#authorizer.deny(judgement, verdict, protocol)
-      return verdict.error
+      if (verdict.outcome === 'deny') {
+        this.#authorizer.deny(judgement, verdict, protocol)
+        return verdict.error
+      }
+      const blinding = this.#blinding(judgement)
+      if (blinding === undefined) return claim()
+      this.#authorizer.deny(judgement, { rule: 'unreadable' }, protocol)
+      return blinding
     } catch (error) {
       if (error instanceof DbgateError && (error.code === 'LIMIT' || error.code === 'UNAUDITED'))
         return error
@@ -384,6 +390,24 @@ export class Router {
       }
     }
     return this.#authorizer.verdictOn(judgement.analysis)
+  }
+
+  /**
+   * What would make the server read the next text otherwise than the gate does. That text may be on its way
+   * already when the server reports the change, so it is too late to end the session then.
+   */
+  #blinding(judgement: Judgement): DbgateError | undefined {
+    if (isUnrestricted(this.#authorizer.grant)) return
+    for (const { settings } of statementsOf(judgement)) {
+      for (const { name, value } of settings) {
+        if (value === undefined || !makesUnreadable(name, value)) continue
+        return new DbgateError(
+          'UNSUPPORTED',
+          `dbgate: under ${name} ${value} statements can't be judged. Not run. Next: leave it as it is.`,
+        )
+      }
+    }
+    return
   }
 
   /** EXECUTE names a text; what Parse put under the name is on record nowhere else. */

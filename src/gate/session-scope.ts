@@ -6,6 +6,7 @@ import {
   type ScopeStep,
   type Statement,
   settle,
+  withMovedPath,
   withoutCursors,
   withoutPrepared,
   withPrepared,
@@ -29,9 +30,11 @@ export class SessionScope {
   /** client_encoding as the server last reported it. */
   encoding: string
 
-  constructor(names: Names, encoding: string) {
+  /** @param hasOwnPath the session starts with a search_path of its own, not the login's */
+  constructor(names: Names, encoding: string, hasOwnPath = false) {
     this.#names = names
     this.encoding = encoding
+    if (hasOwnPath) this.#scope = withMovedPath(this.#scope)
   }
 
   /** The scope to analyse the next text in. */
@@ -44,8 +47,9 @@ export class SessionScope {
    */
   foresee(statement: Statement, cycle: number): OnDone {
     if (endsTransaction(statement)) return transactionDone
-    if (statement.scope.length === 0) return null
+    if (statement.scope.length === 0 && statement.settings.length === 0) return null
     this.#scope = anticipate(this.#scope, statement)
+    if (statement.scope.length === 0) return null
     for (const step of statement.scope) {
       if (step.step === 'prepare') this.#preparing.push({ ...step, cycle })
     }

@@ -36,6 +36,8 @@ export type SessionOptions = {
   readonly log: SessionLog
   readonly analyser: Analyser
   readonly catalog: CatalogView
+  /** The session was started with a search_path other than the one the catalog was read with. */
+  readonly hasOwnSearchPath: boolean
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly maxFrameBytes: number
@@ -90,6 +92,7 @@ export class Session {
     this.#scope = new SessionScope(
       names,
       options.upstream.settings.get('client_encoding') ?? 'UTF8',
+      options.hasOwnSearchPath,
     )
     this.#authorizer = new Authorizer(options)
     this.#exchange = new Exchange(names, { finished: (run, end) => this.#finished(run, end) })

@@ -16,6 +16,8 @@ export type StartupPlan = {
   /** The minor protocol version the person asked for, and the one spoken. */
   readonly askedMinor: number
   readonly minor: number
+  /** A search_path is among the parameters: names may stand for something else than they do by default. */
+  readonly hasOwnSearchPath: boolean
   /** Options of the protocol (`_pq_.…`) that were asked for and are not known. */
   readonly unrecognised: readonly string[]
 }
@@ -58,6 +60,7 @@ export async function planStartup(
     parameters: settings,
     askedMinor: startup.minor,
     minor: Math.min(startup.minor, NEWEST_MINOR),
+    hasOwnSearchPath: [...settings.keys()].some(name => name.toLowerCase() === 'search_path'),
     unrecognised,
   }
 }

@@ -73,7 +73,7 @@ export function isAmbiguousEncoding(name: string): boolean {
 /** True for a setting under which the server reads text otherwise than the gate's parser does. */
 export function makesUnreadable(name: string, value: string): boolean {
   if (name === 'client_encoding') return isAmbiguousEncoding(value)
-  return name === 'standard_conforming_strings' && value !== 'on'
+  return name === 'standard_conforming_strings' && !/^(on|t|tr|tru|true|y|ye|yes|1)$/i.test(value)
 }
 
 /**

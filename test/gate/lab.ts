@@ -56,7 +56,7 @@ function grantOf(role: string, may?: Grant['may']): Grant {
   return may === undefined ? grant : { ...grant, may, isUnrestricted: false }
 }
 
-function standingOf(grant: Grant): Standing {
+export function standingOf(grant: Grant): Standing {
   return {
     policy: POLICY,
     principal: ANA,

@@ -16,7 +16,7 @@ import {
   sync,
   terminate,
 } from '../helpers/raw.ts'
-import { BACKEND, type Lab, NOBODY, READER, Workbench, WRITER } from './lab.ts'
+import { BACKEND, EVERYTHING, type Lab, NOBODY, READER, Workbench, WRITER } from './lab.ts'
 
 const { parsed, bound, closed, row, complete, ready, error, description } = BACKEND
 
@@ -178,6 +178,28 @@ describe('gate/router', () => {
       lab.receive(Buffer.concat([complete('DEALLOCATE'), complete('PREPARE'), ready()]))
       lab.regrant(READER)
       assert.deepEqual(lab.send(bind([], '', 's'), sync), Buffer.concat([FAILING_PARSE, sync]))
+    })
+
+    it('is what makes the server read the next text otherwise', async () => {
+      const lab = bench.lab({ ...EVERYTHING, isUnrestricted: false })
+      for (const text of [
+        'set standard_conforming_strings = off',
+        "set client_encoding = 'SJIS'",
+        "select 1; select set_config('standard_conforming_strings', 'off', false)",
+        "set names 'BIG5'",
+      ]) {
+        assert.deepEqual(lab.send(query(text)), FAILING_QUERY, text)
+        assert.equal(refused(lab), '0A000')
+        lab.receive(ready())
+      }
+      assert.equal((await lab.recorded()).at(-1)?.type, 'denied')
+      for (const text of ['reset client_encoding', "set client_encoding = 'UTF8'", 'reset all'])
+        assert.deepEqual(lab.send(query(text)), query(text))
+      const free = bench.lab()
+      assert.deepEqual(
+        free.send(query("set client_encoding = 'SJIS'")),
+        query("set client_encoding = 'SJIS'"),
+      )
     })
 
     it('is everything but the end of what is open, when nothing may be done any more', () => {
