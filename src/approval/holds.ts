@@ -188,7 +188,9 @@ function takeIn(draft: Draft, binding: string, taker: Taker): Taken {
   const holds = draft.store.holdsOf(binding).map(hold => draft.settle(hold))
   const approved = holds.find(({ state }) => state === 'approved')
   if (approved === undefined) return standing(holds, draft.now)
-  const lives = (approved.decided?.at ?? 0) + taker.terms.expiresMs > draft.now
+  // From the end, which is moved when the clock is set back; the time of the decision is not.
+  const approvedAt = approved.expiresAt - approved.terms.expiresMs
+  const lives = approvedAt + taker.terms.expiresMs > draft.now
   if (!lives || missing(approved, taker.terms).length > 0) {
     draft.step(approved, 'expire', { why: 'the policy now asks for more than was approved' })
     return standing(

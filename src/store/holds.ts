@@ -134,7 +134,7 @@ export class HoldStore {
     guard(() => this.#sql.see.run(now))
   }
 
-  /** Brings the end of everything open or approved nearer. */
+  /** Brings the end of all that can still expire nearer: what was used may be given back. */
   shorten(ms: number): void {
     guard(() => this.#sql.shorten.run(ms))
   }
@@ -173,7 +173,8 @@ function prepareAll(db: DatabaseSync) {
     delete: prepare('DELETE FROM requests WHERE id = ?'),
     seen: prepare('SELECT seen FROM clock'),
     see: prepare('UPDATE clock SET seen = ?'),
-    shorten: prepare(`UPDATE requests SET expires_at = expires_at - ? WHERE ${alive}`),
+    shorten: prepare(`UPDATE requests SET expires_at = expires_at - ?
+      WHERE state IN ('open', 'approved', 'used')`),
     dataVersion: prepare('PRAGMA data_version'),
   }
 }

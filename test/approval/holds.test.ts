@@ -195,6 +195,18 @@ describe('approval/holds', () => {
     assert.equal(desk.take().outcome, 'none')
   })
 
+  it('gives it back for no longer after the clock was set back', async () => {
+    await desk.approved()
+    const taken = desk.take()
+    assert(taken.outcome === 'taken')
+    desk.clock.time += 14 * MINUTE
+    desk.approvals.expireDue()
+    desk.clock.time -= 60 * MINUTE
+    desk.approvals.expireDue()
+    desk.clock.time += 2 * MINUTE
+    assert.equal(desk.approvals.holds.giveBack(taken.hold).state, 'expired')
+  })
+
   it('notes how it ended', async () => {
     const id = await desk.approved()
     const taken = desk.take()
