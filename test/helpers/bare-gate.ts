@@ -8,6 +8,7 @@ import { Gate, type GateReport } from '../../src/gate/index.ts'
 import { compilePolicy } from '../../src/policy/index.ts'
 import { AuditLog } from '../../src/record/index.ts'
 import { createAnalyser } from '../../src/sql/index.ts'
+import { openApprovals } from './approvals.ts'
 import type { Database } from './postgres.ts'
 
 /** The gate alone behind a TCP port: no TLS, no sign-in, no tunnel. Everyone who connects is Ana. */
@@ -64,9 +65,12 @@ export async function startBareGate(
     databases: options.databases ?? [database.name],
     roles: { all: { from: 'env', user: 'U', password: 'P' } },
   }
+  const { approvals, close: closeApprovals } = openApprovals(directory, audit)
   const gate = new Gate({
     audit,
     analyser,
+    approvals,
+    policyId: 'test',
     policy: compilePolicy({
       version: 1,
       roles: { all: { may: options.may ?? ['read', 'write', 'ddl', 'admin'] } },

@@ -6,14 +6,17 @@ export { browse } from '../../src/demo/index.ts'
 
 export const CLIENT_ID = 'dbgate-cli'
 
+/** Claims to set or, with undefined, to leave out. */
+export type Claims = Readonly<Record<string, unknown>>
+
 /** An identity provider in this process, with the key to sign whatever a test needs. */
 export type TestIssuer = RunningIssuer & {
   /** An ID token as the provider itself would sign it, with some claims other than they should be. */
-  readonly mint: (person: string, claims?: JWTPayload) => Promise<string>
+  readonly mint: (person: string, claims?: Claims) => Promise<string>
   /** The same claims signed by somebody else, who names the provider's key id. */
-  readonly forge: (person: string, claims?: JWTPayload) => Promise<string>
+  readonly forge: (person: string, claims?: Claims) => Promise<string>
   /** The same claims with `alg: none` and no signature. */
-  readonly unsigned: (person: string, claims?: JWTPayload) => string
+  readonly unsigned: (person: string, claims?: Claims) => string
 }
 
 const KID = 'test-key'
@@ -24,7 +27,7 @@ export async function startTestIssuer(people: readonly Person[] = PEOPLE): Promi
   const signingKey = { ...(await exportJWK(own.privateKey)), kid: KID, alg: 'RS256', use: 'sig' }
   const running = await startIssuer({ people, clientId: CLIENT_ID, signingKey })
   const header: JWTHeaderParameters = { alg: 'RS256', kid: KID }
-  const claimsOf = (id: string, claims: JWTPayload = {}): JWTPayload => {
+  const claimsOf = (id: string, claims: Claims = {}): JWTPayload => {
     const person = people.find(one => one.id === id)
     if (person === undefined) throw new Error(`nobody called ${id}`)
     const nowS = Math.floor(Date.now() / 1000)
