@@ -120,7 +120,7 @@ export class Answering {
   }
 
   #sessions(principal: Principal): unknown {
-    const isAuditor = this.#isAuditor(principal)
+    const isAuditor = this.isAuditor(principal)
     return this.#options
       .sessions()
       .filter(session => isAuditor || isSame(session.principal, principal))
@@ -142,14 +142,14 @@ export class Answering {
       since: timeOf(query, 'since'),
       until: timeOf(query, 'until'),
       limit: limitOf(query),
-      onlyUser: this.#isAuditor(principal) ? undefined : principal.user,
+      onlyUser: this.isAuditor(principal) ? undefined : principal.user,
     })
     this.#note(principal, 'search', text, found.length)
     return found
   }
 
   async #verify(principal: Principal): Promise<unknown> {
-    if (!this.#isAuditor(principal)) {
+    if (!this.isAuditor(principal)) {
       throw new DbgateError('DENIED', 'only auditors verify the whole log', {
         next: ['dbgate whoami'],
       })
@@ -163,7 +163,8 @@ export class Answering {
     this.#options.note({ type: 'audit.read', user: principal.user, action, query, matches })
   }
 
-  #isAuditor(principal: Principal): boolean {
+  /** True for who may see what everybody did. */
+  isAuditor(principal: Principal): boolean {
     const { groups, users } = this.#options.config().auditors
     return users.includes(principal.user) || groups.some(group => principal.groups.includes(group))
   }

@@ -26,6 +26,9 @@ export {
   createApiClient,
   readJson,
 } from './client.ts'
+export { type LocalPolicy, openLocalPolicy, supposed } from './policy-desk.ts'
+export { rejudgeBy } from './rejudging.ts'
+export { type ApiCall, type ApprovalsApi, Requests, type RequestsOptions } from './requests.ts'
 export {
   type ApiBackend,
   type ApiRoute,

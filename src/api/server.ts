@@ -3,6 +3,8 @@ import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
+import { readBody } from './body.ts'
+import { type ApiCall, isRequestsPath } from './requests.ts'
 
 /** What the API offers, as the server's composition root provides it. */
 export type ApiBackend = {
@@ -19,6 +21,8 @@ export type ApiBackend = {
     principal: Principal,
     query: URLSearchParams,
   ) => Promise<unknown>
+  /** Answers the routes about requests, grants and the policy, where there are any. Throws a DbgateError. */
+  readonly call?: (call: ApiCall) => Promise<unknown>
   /** Returns the number of sessions that go on. */
   readonly renew: (principal: Principal) => number
   /** Throws NO_TARGET for a target that is not there just as for one that is not granted. */
@@ -62,10 +66,17 @@ const STATUS: Readonly<Partial<Record<DbgateError['code'], number>>> = {
   DENIED: 403,
   NO_TARGET: 404,
   NOT_FOUND: 404,
+  REJECTED: 403,
+  PRESENCE: 403,
+  LIMIT: 403,
+  STALE: 409,
+  TOO_LARGE: 413,
   USAGE: 400,
   TOO_MANY: 429,
   STARTING: 503,
   DRAINING: 503,
+  UNAUDITED: 503,
+  NO_STORE: 503,
 }
 
 /**
@@ -100,20 +111,22 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  request.resume()
   try {
-    const { status, body } = await route(backend, request)
+    const { status, body } = await route(backend, request, response)
     send(response, status, body)
   } catch (cause) {
     const error = asDbgateError(cause)
     backend.refused(addressOf(request), error)
     send(response, statusOf(error), errorBody(error))
+  } finally {
+    request.resume() // What nobody has read must not hold up the connection.
   }
 }
 
 async function route(
   backend: ApiBackend,
   request: IncomingMessage,
+  response: ServerResponse,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   const url = new URL(request.url ?? '/', 'https://localhost')
   const key = `${request.method} ${url.pathname}`
@@ -134,9 +147,37 @@ async function route(
       const sessions = backend.renew(await authenticate(backend, request))
       return { status: 200, body: { v: 1, ok: true, data: { sessions } } }
     }
-    default:
-      return answerRoute(backend, request, url)
+    default: {
+      const path = pathOf(url)
+      return path !== undefined && isRequestsPath(path) && backend.call !== undefined
+        ? callRoute(backend, request, response, { path, query: url.searchParams })
+        : answerRoute(backend, request, url)
+    }
   }
+}
+
+const API_PATH = /^\/api\/v1\/(.+)$/
+
+function pathOf(url: URL): readonly string[] | undefined {
+  return API_PATH.exec(url.pathname)?.[1]?.split('/').map(decoded)
+}
+
+async function callRoute(
+  backend: ApiBackend,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { path, query }: Pick<ApiCall, 'path' | 'query'>,
+): Promise<{ readonly status: number; readonly body: unknown }> {
+  const principal = await authenticate(backend, request)
+  const { method } = request
+  if (method !== 'GET' && method !== 'POST') throw new DbgateError('NOT_FOUND', 'no such route')
+  const body = method === 'POST' ? await readBody(request) : {}
+  const agent = headerText(request, 'x-dbgate-agent')?.slice(0, MAX_AGENT_CHARS)
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  const { signal } = gone
+  const data = await backend.call?.({ method, path, query, body, principal, agent, signal })
+  return { status: 200, body: { v: 1, ok: true, data } }
 }
 
 async function answerRoute(
