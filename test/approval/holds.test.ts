@@ -149,6 +149,13 @@ describe('approval/holds', () => {
     assert.equal(desk.take(undefined, {}, { terms: shorter }).outcome, 'none')
   })
 
+  it('does not let it live for longer because the policy now would', async () => {
+    const id = await desk.approved(undefined, { terms: terms(['dba'], 1, { expiresMs: MINUTE }) })
+    desk.clock.time += MINUTE
+    assert.equal(desk.take().outcome, 'none')
+    assert.equal(desk.state(id), 'expired')
+  })
+
   it('gives an approval back that was not used after all', async () => {
     const id = await desk.approved()
     const first = desk.take()
