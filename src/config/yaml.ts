@@ -150,7 +150,10 @@ class Walk {
     }
     if (isMap(node)) return this.#map(node, path, offset)
     if (isSeq(node)) {
-      return node.items.map((item, index) => this.value(asNode(item), [...path, index], offset))
+      return node.items.map((item, index) => {
+        const here = asNode(item)
+        return this.value(here, [...path, index], here?.range?.[0] ?? offset)
+      })
     }
     return isScalar(node) ? node.value : null
   }

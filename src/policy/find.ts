@@ -1,5 +1,5 @@
 import type { May } from '../config/index.ts'
-import { type Live, matchOf, type Rule } from './rule.ts'
+import { isAboutSituation, type Live, matchOf, type Rule } from './rule.ts'
 import { type Ruleset, unknownOn } from './ruleset.ts'
 import { type Question, type Subject, subjectsOf } from './subject.ts'
 
@@ -48,23 +48,32 @@ function findRules(
   subject: Subject,
   found: Findings,
 ): void {
-  const mayDeny: Hit[] = []
-  const mayHold: Hit[] = []
-  let isHeld = false
+  const maybe: Maybe = { deny: [], hold: [], approvers: false }
   for (const live of rules) {
     const match = matchOf(live, subject)
     if (match === 'no') continue
     const hit = { live, subject }
-    if (live.rule.does === 'allow') {
-      if (match === 'yes') found.allowed.push(hit)
-    } else if (live.rule.does === 'deny') (match === 'yes' ? found.denied : mayDeny).push(hit)
-    else if (match === 'yes') {
-      found.held.push(hit)
-      isHeld = true
-    } else mayHold.push(hit)
+    const isSure = match === 'yes'
+    switch (live.rule.does) {
+      case 'allow':
+        if (isSure) found.allowed.push(hit)
+        break
+      case 'deny':
+        ;(isSure ? found.denied : maybe.deny).push(hit)
+        break
+      case 'approve':
+        ;(isSure ? found.held : maybe.hold).push(hit)
+        maybe.approvers ||= subject.isOpaque && isAboutSituation(live, subject)
+        break
+      default:
+        live.rule.does satisfies never
+    }
   }
-  if (subject.isOpaque) settleOpaque(ruleset, subject, { mayDeny, mayHold, isHeld }, found)
+  if (subject.isOpaque) settleOpaque(ruleset, subject, maybe, found)
 }
+
+/** What may be about a statement that can't be read; `approvers`: somebody is asked about its like in any case. */
+type Maybe = { readonly deny: Hit[]; readonly hold: Hit[]; approvers: boolean }
 
 /**
  * What runs code that can't be read may be what any rule is about. Where such a statement is to be denied, it
@@ -74,20 +83,13 @@ function findRules(
 function settleOpaque(
   ruleset: Ruleset,
   subject: Subject,
-  { mayDeny, mayHold, isHeld }: { mayDeny: Hit[]; mayHold: Hit[]; isHeld: boolean },
+  { deny, hold, approvers }: Maybe,
   found: Findings,
 ): void {
   const { grant, environment } = subject.question
   const word = unknownOn(ruleset, grant.target, environment)
-  const first = mayDeny[0]?.live.rule ?? mayHold[0]?.live.rule
-  const refuse = () => {
-    found.unknown ??= { subject, rule: first }
-  }
-  if (word === 'deny') {
-    if (subject.isUnread || first !== undefined) refuse()
-    return
-  }
-  if (word === undefined && mayDeny.length > 0) refuse()
-  else if (mayHold.length > 0 || isHeld) found.held.push(...mayHold)
-  else if (subject.isUnread || mayDeny.length > 0) refuse()
+  const rule = (deny[0] ?? hold[0])?.live.rule
+  const canBeHeld = word !== 'deny' && approvers && (word === 'hold' || deny.length === 0)
+  if (canBeHeld) found.held.push(...hold)
+  else if (subject.isUnread || rule !== undefined) found.unknown ??= { subject, rule }
 }

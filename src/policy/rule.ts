@@ -117,6 +117,18 @@ export function takesAway({ checks }: Block, subject: Subject): boolean {
   )
 }
 
+/**
+ * Whether a rule is about this situation beyond doubt, whatever the statement does: not for what a client says,
+ * and not for what is not known.
+ */
+export function isAboutSituation({ blocks, unless }: Live, subject: Subject): boolean {
+  const isSure = ({ checks }: Block) =>
+    checks.every(check => check.about === 'statement' || check.covers(subject))
+  const mayTakeAway = ({ checks }: Block) =>
+    checks.every(check => check.about === 'statement' || check.finds(subject))
+  return blocks.some(isSure) && !unless.some(mayTakeAway)
+}
+
 /** The first instant after `at` at which the rule may be about something else by the clock alone. */
 export function changesAfter({ blocks, unless }: Live, at: number): number {
   let first = Number.POSITIVE_INFINITY
