@@ -7,6 +7,8 @@ export type Screen = {
   /** What the terminal shows now, scrollback included. */
   text(): Promise<string>
   press(...keys: string[]): Promise<void>
+  /** What the command put on the clipboard. */
+  clipboard(): Promise<string>
   close(): Promise<void>
 }
 
@@ -20,11 +22,14 @@ export async function terminal(cli: Cli, args: readonly string[]): Promise<Scree
   // The shell stays after the command, so that its last words and its exit code can be read.
   const script = `${quoted.join(' ')}; echo "exit $?"; sleep 60`
   await tmux('new-session', '-d', '-s', 'main', '-x', '100', '-y', '40', 'sh', '-c', script)
+  await tmux('set-option', '-s', 'set-clipboard', 'on')
   return {
     text: () => tmux('capture-pane', '-p', '-t', 'main', '-S', '-100'),
     press: async (...keys) => {
       await tmux('send-keys', '-t', 'main', ...keys)
     },
+    clipboard: async () =>
+      (await run('tmux', ['-L', name, 'show-buffer'], { env })).stdout.toString(),
     close: async () => {
       await run('tmux', ['-L', name, 'kill-server'], { env })
     },

@@ -383,6 +383,8 @@ describe('the command line, against a real server', function () {
         await until('the client', async () =>
           /1 client \(␛\[31mev<U\+202E>il\)/.test(await screen.text()),
         )
+        await screen.press('c')
+        await until('the clipboard', async () => (await screen.clipboard()) === url)
         await screen.press('?')
         await until('the help', async () =>
           /copy the URL to the clipboard/.test(await screen.text()),
