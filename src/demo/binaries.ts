@@ -80,7 +80,8 @@ export async function reachableBinaries(
   return { directory: join(copy, 'bin'), origin: binaries.origin }
 }
 
-async function isOpenToOthers(path: string): Promise<boolean> {
+/** Whether every folder on the way lets everybody through. */
+export async function isOpenToOthers(path: string): Promise<boolean> {
   const { root } = parse(path)
   for (let at = path; at !== root; at = dirname(at)) {
     const { mode } = await stat(at)

@@ -8,6 +8,7 @@ export { type Binaries, findBinaries, npmBinaries, systemBinaries } from './bina
 export { browse, type Visit } from './browser.ts'
 export { type IssuerOptions, type RunningIssuer, startIssuer } from './issuer.ts'
 export { PEOPLE, type Person } from './people.ts'
-export { freePort, type PostgresOptions, type RunningPostgres, startPostgres } from './postgres.ts'
+export { freePort } from './ports.ts'
+export { type PostgresOptions, type RunningPostgres, startPostgres } from './postgres.ts'
 export { type DemoOptions, type DemoServer, runDemo } from './run.ts'
 export { SHOP_ROLES, type ShopRole, shopSetup } from './shop.ts'

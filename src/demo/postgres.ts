@@ -7,11 +7,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, chown, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DbgateError } from '../errors.ts'
-import { type Binaries, EXE, reachableBinaries } from './binaries.ts'
+import { type Binaries, EXE, isOpenToOthers, reachableBinaries } from './binaries.ts'
+import { freePort } from './ports.ts'
 
 /** SQL to run in one database before the server listens. Statements end with `;` and an empty line. */
 export type SetupSql = { readonly database: string; readonly sql: string }
@@ -63,12 +64,10 @@ const START_TIMEOUT_MS = 30_000
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const isKept = options.directory !== undefined
-  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'dbgate-pg-')))
+  const owner = await unprivilegedOwner()
+  const directory = options.directory ?? (await temporaryDirectory(owner))
   try {
-    const owner = await unprivilegedOwner()
-    if (owner !== undefined) await chown(directory, owner.uid, owner.gid)
-    const binaries =
-      owner === undefined ? options.binaries : await reachableBinaries(options.binaries, directory)
+    const binaries = await givenTo(owner, directory, options.binaries)
     const cluster = new Cluster(directory, binaries, owner, isKept)
     await cluster.make(options)
     await cluster.start()
@@ -90,6 +89,29 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     if (!isKept) await rm(directory, { recursive: true, force: true })
     throw thrown
   }
+}
+
+/** A fresh folder that the owner can get to: TMPDIR may be a private place of root's. */
+async function temporaryDirectory(owner: Owner | undefined): Promise<string> {
+  const isUsable = owner === undefined || (await isOpenToOthers(tmpdir()))
+  return mkdtemp(join(isUsable ? tmpdir() : '/tmp', 'dbgate-pg-'))
+}
+
+/** Hands the folder to its owner and returns binaries they can run. */
+async function givenTo(
+  owner: Owner | undefined,
+  directory: string,
+  binaries: Binaries,
+): Promise<Binaries> {
+  if (owner === undefined) return binaries
+  if (!(await isOpenToOthers(dirname(directory)))) {
+    throw new DbgateError('USAGE', `PostgreSQL cannot get to ${directory}`, {
+      detail: 'It does not run as root, and its own user may not enter a folder on the way there.',
+      next: ['mkdir /var/tmp/dbgate-demo', 'dbgate demo --keep /var/tmp/dbgate-demo'],
+    })
+  }
+  await chown(directory, owner.uid, owner.gid)
+  return reachableBinaries(binaries, directory)
 }
 
 type Owner = { readonly uid: number; readonly gid: number }
@@ -261,35 +283,6 @@ class Cluster {
     const path = join(this.#data, name)
     await this.#write(path, `${await readFile(path, 'utf8')}\n${text}`)
   }
-}
-
-/** Returns a port of 127.0.0.1 nobody listens on right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-/** Returns the first port from `preferred` on that is free, or any free one after twenty tries. */
-export async function portFrom(preferred: number): Promise<number> {
-  for (let port = preferred; port < Math.min(preferred + 20, 65_536); port++) {
-    if (await isFree(port)) return port
-  }
-  return freePort()
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer()
-  return new Promise(resolve => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
 
 async function answers(port: number): Promise<boolean> {

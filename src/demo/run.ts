@@ -6,7 +6,8 @@ import { findBinaries } from './binaries.ts'
 import { demoPasswords, writeDemoFiles } from './files.ts'
 import { startIssuer } from './issuer.ts'
 import { PEOPLE } from './people.ts'
-import { portFrom, type RunningPostgres, startPostgres } from './postgres.ts'
+import { portFrom } from './ports.ts'
+import { type RunningPostgres, startPostgres } from './postgres.ts'
 import { shopSetup } from './shop.ts'
 import { invitation, type Stage, tellStory } from './story.ts'
 
@@ -88,11 +89,10 @@ class World {
       if (options.keep === undefined) {
         parts.unshift({ close: () => rm(directory, { recursive: true, force: true }) })
       }
-      const [postgres, issuer] = await Promise.all([
-        openDatabase(directory, options),
-        startIssuer({ people: PEOPLE, clientId: CLIENT_ID, now: options.now }),
-      ])
-      parts.unshift({ close: postgres.stop }, { close: issuer.stop })
+      const issuer = await startIssuer({ people: PEOPLE, clientId: CLIENT_ID, now: options.now })
+      parts.unshift({ close: issuer.stop })
+      const postgres = await openDatabase(directory, options)
+      parts.unshift({ close: postgres.stop })
       const { configPath, policyPath } = await writeDemoFiles({
         directory,
         localPort: await portFrom(options.port ?? LOCAL_PORT),

@@ -16,7 +16,9 @@ const { directory, port } = await startPostgres({ binaries, password: 'p' })
 console.log(JSON.stringify({ directory, port }))
 setInterval(() => {}, 1000)`
 
-describe('demo/postgres', () => {
+describe('demo/postgres', function () {
+  this.timeout(60_000)
+
   it('runs 18 from npm and 15 of the system', async () => {
     for (const upstream of [await postgres18(), await postgres15()]) {
       const { rows } = await withClient(urlOf(upstream, 'postgres'), client =>
@@ -70,7 +72,9 @@ describe('demo/postgres', () => {
   })
 })
 
-describe('demo/shop', () => {
+describe('demo/shop', function () {
+  this.timeout(60_000)
+
   it('holds the same rows on every PostgreSQL', async () => {
     const digests = await Promise.all([
       digestOf(await ownPostgres(18, { setup: shopSetup(PASSWORDS) })),
