@@ -9,9 +9,12 @@ import {
   createApiServer,
   fingerprintOf,
   ownCertificate,
+  Requests,
   readCertificate,
+  rejudgeBy,
   type TlsMaterial,
 } from './api/index.ts'
+import { Approvals } from './approval/index.ts'
 import {
   type Address,
   type Loaded,
@@ -23,11 +26,11 @@ import {
 } from './config/index.ts'
 import { asDbgateError, DbgateError, systemCode } from './errors.ts'
 import { createDirectListener, Gate } from './gate/index.ts'
-import { createVerifier, type Verifier } from './identity/index.ts'
+import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
 import { AuditLog, verifyLog } from './record/index.ts'
-import { type Analyser, createAnalyser } from './sql/index.ts'
-import { AuditIndex } from './store/index.ts'
+import { type Analyser, createAnalyser, EMPTY_SCOPE } from './sql/index.ts'
+import { AuditIndex, HoldStore } from './store/index.ts'
 
 /**
  * The server: everything that enforces, put together in one place. Reading order of a connection:
@@ -107,7 +110,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     logDir: join(config.stateDir, 'audit'),
     file: join(config.stateDir, 'index.sqlite'),
   })
-  const server = new RunningGate(options, loaded, { tls, audit, analyser, index })
+  const holds = HoldStore.open(join(config.stateDir, 'holds.sqlite'))
+  const approvals = new Approvals({
+    store: holds,
+    clock: { now: options.now, after },
+    log: audit,
+    random: options.randomBytes,
+  })
+  approvals.expireAtStart()
+  const server = new RunningGate(options, loaded, { tls, audit, analyser, index, holds, approvals })
   await server.listen()
   return server
 }
@@ -117,6 +128,8 @@ type Parts = {
   readonly audit: AuditLog
   readonly analyser: Analyser
   readonly index: AuditIndex
+  readonly holds: HoldStore
+  readonly approvals: Approvals
 }
 
 /** What a reload replaces as a whole. */
@@ -124,6 +137,8 @@ type Ruling = {
   readonly config: ServerConfig
   readonly policy: Policy
   readonly policyDigest: string
+  /** Since when; epoch milliseconds. */
+  readonly since: number
   readonly verifier: Verifier
 }
 
@@ -152,7 +167,9 @@ class RunningGate implements RunningServer {
     this.#gate = new Gate({
       audit: parts.audit,
       analyser: parts.analyser,
+      approvals: parts.approvals,
       policy: this.#ruling.policy,
+      policyId: this.#ruling.policyDigest,
       targets: loaded.config.targets,
       limits: loaded.config.limits,
       credential: (target, role) => this.#credential(target, role),
@@ -164,6 +181,9 @@ class RunningGate implements RunningServer {
     })
     this.#server = createApiServer({ ...parts.tls, backend: this.#backend() })
     this.#direct = this.#createDirect(loaded.config)
+    parts.approvals.listen(({ request }) => {
+      if (request.kind === 'access') this.#gate.reconsider()
+    })
     this.#watch(loaded.files)
   }
 
@@ -181,7 +201,7 @@ class RunningGate implements RunningServer {
     if (this.#direct !== undefined && postgresListen !== undefined) {
       await this.#listenOn(this.#direct, postgresListen)
     }
-    this.#sweeper = setInterval(() => this.#gate.sweep(), SWEEP_MS).unref()
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
     this.#state = 'serving'
     this.#info('ready', `ready on ${listen.host}:${this.address.port}`, {
       policy: this.#ruling.policyDigest.slice(0, 12),
@@ -204,7 +224,7 @@ class RunningGate implements RunningServer {
       const loaded = await loadServerConfig(this.#options.configPath, this.#options.env)
       this.#warnOfRestart(loaded.config)
       this.#ruling = this.#rule(loaded)
-      this.#gate.reload(this.#ruling.policy, loaded.config.targets)
+      this.#gate.reload(this.#ruling.policy, loaded.policyDigest, loaded.config.targets)
       this.#watch(loaded.files)
       audit.note({ type: 'config.reload', outcome: 'ok', policy: loaded.policyDigest })
       this.#info('config.reloaded', 'configuration reloaded', {
@@ -232,12 +252,22 @@ class RunningGate implements RunningServer {
     await this.#gate.drain(this.#ruling.config.drainMs)
     this.#server.closeAllConnections()
     await closed
-    const { audit, index, analyser } = this.#parts
+    const { audit, index, analyser, holds } = this.#parts
     audit.note({ type: 'server.stop', reason })
     await Promise.allSettled([index.close(), analyser.close()])
+    holds.close()
     await audit.close()
     this.#state = 'closed'
     this.#info('stopped', 'stopped', {})
+  }
+
+  #sweep(): void {
+    this.#gate.sweep()
+    try {
+      this.#parts.approvals.expireDue()
+    } catch (cause) {
+      this.#warn('approvals.failed', asDbgateError(cause), {})
+    }
   }
 
   #createDirect(config: ServerConfig): TcpServer | undefined {
@@ -256,6 +286,7 @@ class RunningGate implements RunningServer {
       config: loaded.config,
       policy: compilePolicy(loaded.policy),
       policyDigest: loaded.policyDigest,
+      since: this.#options.now(),
       verifier: createVerifier(loaded.config.issuers, { now: this.#options.now }),
     }
   }
@@ -275,12 +306,14 @@ class RunningGate implements RunningServer {
           ? undefined
           : await resolveSecret(clientSecret, this.#options.env),
     })
+    const requests = this.#requests(principal => answering.isAuditor(principal))
     return {
       problems: () => this.#problems(),
       isReady: () => this.#state === 'serving',
       discovery: () => answering.discovery(),
       verify: token => this.#ruling.verifier.verify(token),
       answer: (route, principal, query) => answering.answer(route, principal, query),
+      call: call => requests.answer(call),
       renew: principal => this.#gate.renew(principal),
       admit: visit => {
         if (this.#gate.admit(visit) === undefined) {
@@ -294,6 +327,23 @@ class RunningGate implements RunningServer {
         if (error.code !== 'NOT_FOUND') this.#warn('request.refused', error, { client: address })
       },
     }
+  }
+
+  #requests(isAuditor: (principal: Principal) => boolean): Requests {
+    const { analyser, approvals } = this.#parts
+    return new Requests({
+      approvals,
+      policy: () => this.#ruling.policy,
+      policyNow: () => {
+        const { policy, policyDigest, since } = this.#ruling
+        return { id: policyDigest, since, rejudge: request => rejudgeBy(policy, request) }
+      },
+      isAuditor,
+      environmentOf: name =>
+        this.#ruling.config.targets.find(target => target.name === name)?.environment,
+      analyse: (_target, sql) => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE),
+      now: this.#options.now,
+    })
   }
 
   #problems(): readonly { readonly what: string; readonly why: string }[] {
@@ -400,6 +450,12 @@ class RunningGate implements RunningServer {
 
 function closing(server: TcpServer | undefined): Promise<void> {
   return new Promise(resolve => (server === undefined ? resolve() : server.close(() => resolve())))
+}
+
+/** Runs something later; returns what cancels it. Nobody is kept alive for it. */
+function after(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms).unref()
+  return () => clearTimeout(timer)
 }
 
 function portError(host: string, port: number, cause: unknown): DbgateError {

@@ -1,5 +1,5 @@
 import { asDbgateError, DbgateError } from '../errors.ts'
-import { type DenyVerdict, type Grant, isUnrestricted } from '../policy/index.ts'
+import { type Grant, isUnrestricted, type Verdict } from '../policy/index.ts'
 import {
   type RecordedParameter,
   recordedParameter,
@@ -7,10 +7,11 @@ import {
   type StatementFacts,
 } from '../record/index.ts'
 import type { Analyser, Analysis, Catalog, Scope, Statement } from '../sql/index.ts'
+import type { Hold } from '../store/index.ts'
 import type { Parameter } from '../wire/index.ts'
 import type { CatalogView } from './catalogs.ts'
 import { type Run, startRun } from './run.ts'
-import { type Ruling, rulingOn, type Standing } from './standing.ts'
+import { type Standing, verdictOn } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
 
 /** A text and what it does. What is decided about it is asked each time anew: grants change. */
@@ -27,7 +28,7 @@ export type Judgement = {
  * Proof that policy allowed this execution and that the audit log has it on file. Only `commit` of this
  * module mints one, and `spend` takes it back: one statement, one execution.
  */
-export type Permit = { readonly runs: readonly Run[] }
+export type Permit = { readonly runs: readonly Run[]; readonly taken: Hold | null }
 
 /** A statement that is staged in the audit log but not on file yet: it may not be forwarded. */
 export type Claim = Permit
@@ -54,6 +55,8 @@ export type AuthorizerOptions = {
   readonly log: SessionLog
   readonly standing: Standing
   readonly catalog: CatalogView
+  /** Takes back the use of an approval: the statement was certainly not forwarded. */
+  readonly giveBack: (taken: Hold) => void
   /** Monotonic milliseconds. */
   readonly clock: () => number
 }
@@ -67,10 +70,11 @@ export class Authorizer {
   readonly #log: SessionLog
   readonly #clock: () => number
   readonly #catalog: CatalogView
+  readonly #giveBack: (taken: Hold) => void
   #standing: Standing
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
-  #verdicts = new WeakMap<Analysis, Ruling>()
+  #verdicts = new WeakMap<Analysis, Verdict>()
   /** Runs that are staged but will not be forwarded: they go on file with the next commit. */
   #withdrawn: Run[] = []
 
@@ -80,6 +84,11 @@ export class Authorizer {
     this.#standing = options.standing
     this.#clock = options.clock
     this.#catalog = options.catalog
+    this.#giveBack = options.giveBack
+  }
+
+  get standing(): Standing {
+    return this.#standing
   }
 
   get grant(): Grant {
@@ -150,10 +159,10 @@ export class Authorizer {
   }
 
   /** What the policy in force says of something analysed before. */
-  verdictOn(analysis: Analysis): Ruling {
+  verdictOn(analysis: Analysis): Verdict {
     const known = this.#verdicts.get(analysis)
     if (known !== undefined && this.#standing.now() < known.validUntil) return known
-    const verdict = rulingOn(this.#standing, analysis)
+    const verdict = verdictOn(this.#standing, analysis)
     this.#verdicts.set(analysis, verdict)
     return verdict
   }
@@ -194,16 +203,19 @@ export class Authorizer {
    * text that was not understood or is empty.
    *
    * Throws: LIMIT (54000) the text is too long for a record; UNAUDITED (58030).
+   *
+   * @param taken the approval used up for it, if it took one
    */
-  claimQuery(judgement: Judgement, note: Note): Claim {
+  claimQuery(judgement: Judgement, note: Note, taken: Hold | null = null): Claim {
     const { analysis, recorded } = judgement
     const statements = analysis.ok ? analysis.statements : []
     if (statements.length <= 1)
-      return this.#claim(judgement, [
+      return this.#claim(judgement, taken, [
         this.#facts('simple', judgement, noted(recorded, statements, note)),
       ])
     return this.#claim(
       judgement,
+      taken,
       statements.map((statement, index) => {
         // Cut out of the text after decoding: the bytes of the whole stand with the first.
         const base64 = index === 0 ? recorded.base64 : undefined
@@ -218,12 +230,19 @@ export class Authorizer {
    *
    * @param parameters as they stand in Bind; the record copies them
    */
-  claimBound(judgement: Judgement, parameters: readonly Parameter[], note: Note): Claim {
+  claimBound(
+    judgement: Judgement,
+    parameters: readonly Parameter[],
+    note: Note,
+    taken: Hold | null = null,
+  ): Claim {
     const { analysis, recorded } = judgement
     const statements = analysis.ok ? analysis.statements : []
     const facts = this.#facts('extended', judgement, noted(recorded, statements, note))
-    if (parameters.length === 0) return this.#claim(judgement, [facts])
-    return this.#claim(judgement, [{ ...facts, parameters: parameters.map(recordParameter) }])
+    if (parameters.length === 0) return this.#claim(judgement, taken, [facts])
+    return this.#claim(judgement, taken, [
+      { ...facts, parameters: parameters.map(recordParameter) },
+    ])
   }
 
   /**
@@ -235,7 +254,12 @@ export class Authorizer {
     const withdrawn = this.#withdrawn
     if (claims.length === 0 && withdrawn.length === 0) return
     this.#withdrawn = []
-    this.#log.commit()
+    try {
+      this.#log.commit()
+    } catch (error) {
+      this.#giveBackAll(claims)
+      throw error
+    }
     for (const claim of claims) minted.add(claim)
     for (const { id } of withdrawn) {
       this.#log.complete(id, { outcome: 'not-run', rows: 0, bytes: 0, durationUs: 0 })
@@ -245,8 +269,9 @@ export class Authorizer {
   /** Puts a refusal on record and returns its id; of a text too long for a record, its beginning. */
   deny(
     judgement: Judgement,
-    verdict: Pick<DenyVerdict, 'rule'>,
+    verdict: Pick<Verdict, 'rule'>,
     protocol: 'simple' | 'extended',
+    outcome: 'deny' | 'hold' = 'deny',
   ): string {
     const { text } = judgement.recorded
     const recorded =
@@ -257,10 +282,10 @@ export class Authorizer {
             base64: undefined,
           }
     const facts = this.#facts(protocol, judgement, recorded)
-    return this.#log.deny({ ...facts, verdict: 'deny', rule: verdict.rule })
+    return this.#log.deny({ ...facts, verdict: outcome, rule: verdict.rule })
   }
 
-  #claim(judgement: Judgement, facts: readonly StatementFacts[]): Claim {
+  #claim(judgement: Judgement, taken: Hold | null, facts: readonly StatementFacts[]): Claim {
     if (mayChangeSchema(judgement.analysis)) {
       this.#isChangingSchema = true
       this.#catalog.invalidate()
@@ -268,20 +293,29 @@ export class Authorizer {
     const startedAtMs = this.#clock()
     const runs: Run[] = []
     try {
-      for (const each of facts) runs.push(startRun(this.#log.stage(each), startedAtMs))
+      for (const each of facts) {
+        const approved =
+          taken === null ? each : { ...each, verdict: 'hold' as const, request: taken.id }
+        runs.push(startRun(this.#log.stage(approved), startedAtMs, taken))
+      }
     } catch (error) {
-      this.withdraw([{ runs }])
+      this.withdraw([{ runs, taken }])
       throw error
     }
-    return { runs }
+    return { runs, taken }
   }
 
   /** Gives claims up that will not be forwarded: they are put on file, as not run, by the next commit. */
   withdraw(claims: readonly Claim[]): void {
+    this.#giveBackAll(claims)
     for (const { runs } of claims) {
       for (const run of runs) run.isFinished = true
       this.#withdrawn.push(...runs)
     }
+  }
+
+  #giveBackAll(claims: readonly Claim[]): void {
+    for (const { taken } of claims) if (taken !== null) this.#giveBack(taken)
   }
 
   #facts(

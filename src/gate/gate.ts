@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { Approvals } from '../approval/index.ts'
 import type { Credential, TargetConfig } from '../config/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
@@ -49,7 +50,10 @@ export type LiveSession = {
 export type GateOptions = {
   readonly audit: AuditLog
   readonly analyser: Analyser
+  readonly approvals: Approvals
   readonly policy: Policy
+  /** The version of the policy, as its digest. */
+  readonly policyId: string
   readonly targets: readonly TargetConfig[]
   readonly limits: {
     readonly startupMs: number
@@ -118,6 +122,7 @@ export class Gate {
   readonly #opening = new Map<string, number>()
   readonly #catalogs = new Catalogs()
   #policy: Policy
+  #policyId: string
   #targets: readonly TargetConfig[]
   #isDraining = false
   #onEmpty: (() => void) | null = null
@@ -125,6 +130,7 @@ export class Gate {
   constructor(options: GateOptions) {
     this.#options = options
     this.#policy = options.policy
+    this.#policyId = options.policyId
     this.#targets = options.targets
   }
 
@@ -138,7 +144,12 @@ export class Gate {
    * one that is not granted.
    */
   admit(visitor: Pick<Visitor, 'principal' | 'target' | 'role'>): Admission | undefined {
-    const grant = grantFor(this.#policy, visitor.principal, visitor.target, visitor.role)
+    const { principal } = visitor
+    const extra = {
+      grants: this.#options.approvals.activeGrants(principal),
+      at: this.#options.now(),
+    }
+    const grant = grantFor(this.#policy, principal, visitor.target, visitor.role, extra)
     const target = this.#targets.find(({ name }) => name === visitor.target)
     return grant === undefined || target === undefined ? undefined : { grant, target }
   }
@@ -184,6 +195,7 @@ export class Gate {
     const live = this.#cancelKeys.get(cancelKeyOf(packet.pid, packet.secret))
     if (live === undefined) return
     if (asking !== undefined && !isSamePrincipal(live.principal, asking)) return
+    if (live.session.cancelHeld()) return
     const { pid, secret } = live.upstream
     await cancelUpstream(live.target, pid, secret, this.#options.limits.startupMs)
   }
@@ -205,9 +217,15 @@ export class Gate {
   }
 
   /** Another policy and other targets are in force, for running sessions too. */
-  reload(policy: Policy, targets: readonly TargetConfig[]): void {
+  reload(policy: Policy, policyId: string, targets: readonly TargetConfig[]): void {
     this.#policy = policy
+    this.#policyId = policyId
     this.#targets = targets
+    this.reconsider()
+  }
+
+  /** Roles that were given for a while may have come or gone: all sessions are looked at again. */
+  reconsider(): void {
     for (const live of this.#live.values()) this.#regrant(live)
   }
 
@@ -366,7 +384,10 @@ export class Gate {
       log,
       analyser: options.analyser,
       catalog: this.#catalogFor(catalogKey, found),
-      hasOwnSearchPath: plan.hasOwnSearchPath,
+      approvals: options.approvals,
+      policyId: () => this.#policyId,
+      database: plan.database,
+      settings: plan.parameters,
       clock: options.clock,
       maxFrameBytes: options.limits.messageBytes,
       maxNames: MAX_NAMES,

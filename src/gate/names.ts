@@ -5,7 +5,12 @@ import type { Run } from './run.ts'
  * What a client's Parse put under a name, and what was decided about it. `cycle` is the number of Syncs and
  * Queries that had been sent before it.
  */
-export type Prepared = { readonly judgement: Judgement; readonly cycle: number }
+export type Prepared = {
+  readonly judgement: Judgement
+  readonly cycle: number
+  /** OIDs of the parameters' types as Parse declared them. */
+  readonly parameterTypes: readonly number[]
+}
 
 /** A bound statement: what `Execute` of this name would run. `run` is its record in the audit log. */
 export type Portal = {

@@ -7,7 +7,7 @@ import type { DbgateError } from '../errors.ts'
 export type Phase =
   /** Statements flow. */
   | { readonly at: 'open' }
-  /** A text is being read in the parser's own thread; nothing more is taken from downstream until then. */
+  /** A text is being read, or a person asked; what comes from downstream meanwhile is kept for later. */
   | { readonly at: 'judging'; readonly next: Exclude<Phase, { at: 'judging' | 'closed' }> }
   /** The session must end, and does so as soon as nothing is running and no transaction is open. */
   | { readonly at: 'leaving'; readonly error: DbgateError }
@@ -28,7 +28,7 @@ export type PhaseEvent =
   | { readonly type: 'failed'; readonly error: DbgateError }
 
 export type PhaseEffect =
-  | { readonly do: 'pause-downstream' | 'resume-downstream' | 'end-upstream' }
+  | { readonly do: 'resume-downstream' | 'end-upstream' }
   /** Ends both sides; `error` is told to the person first. */
   | { readonly do: 'close'; readonly error: DbgateError | null }
 
@@ -40,7 +40,7 @@ export function step(phase: Phase, event: PhaseEvent): PhaseStep {
   switch (event.type) {
     case 'judging':
       if (phase.at === 'judging') return { phase, effects: [] }
-      return { phase: { at: 'judging', next: phase }, effects: [{ do: 'pause-downstream' }] }
+      return { phase: { at: 'judging', next: phase }, effects: [] }
     case 'judged':
       if (phase.at !== 'judging') return { phase, effects: [] }
       return {

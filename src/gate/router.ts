@@ -1,33 +1,40 @@
 import { DbgateError } from '../errors.ts'
-import { isUnrestricted } from '../policy/index.ts'
+import { type HoldVerdict, isUnrestricted, type Verdict } from '../policy/index.ts'
+import { recordedParameter } from '../record/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
+import type { Hold } from '../store/index.ts'
 import {
   copyFrame,
   decodeFrontend,
   type Frame,
   type FrontendMessage,
   FrontendTag,
+  type Parameter,
 } from '../wire/index.ts'
 import type { Authorizer, Claim, Judgement } from './authorize.ts'
 import type { Exchange, OnDone } from './exchange.ts'
+import type { Answer, Holding, Wanted } from './holding.ts'
 import { largeObjectCall } from './large-objects.ts'
 import { type Names, nameOf, type Portal, type Prepared } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, FAILING_UNNAMED_PARSE, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
-import type { Ruling } from './standing.ts'
 import { makesUnreadable } from './text.ts'
 import type { Turn } from './turn.ts'
 
 type Message<T extends FrontendMessage['type']> = Extract<FrontendMessage, { type: T }>
 
-/** What is left to do with a message whose text took long to read, unless the session is over by then. */
-export type Resume = () => void
+/**
+ * What is left to do with a message that had to wait: it may have to wait once more. If the session is over by
+ * then, all that is left is to give back what was taken for it.
+ */
+export type Resume = (isOver: boolean) => undefined | Promise<Resume>
 
 export type RouterOptions = {
   readonly authorizer: Authorizer
   readonly exchange: Exchange
   readonly names: Names
   readonly scope: SessionScope
+  readonly holding: Holding
   /** Prepared statements and portals one session may have. */
   readonly maxNames: number
 }
@@ -41,6 +48,7 @@ export class Router {
   readonly #exchange: Exchange
   readonly #names: Names
   readonly #scope: SessionScope
+  readonly #holding: Holding
   readonly #maxNames: number
 
   constructor(options: RouterOptions) {
@@ -48,6 +56,7 @@ export class Router {
     this.#exchange = options.exchange
     this.#names = options.names
     this.#scope = options.scope
+    this.#holding = options.holding
     this.#maxNames = options.maxNames
   }
 
@@ -95,9 +104,10 @@ export class Router {
           this.#query(judgement, copy, turn),
         )
       case 'Parse':
-        return this.#judged(message.text, frame, turn, (judgement, copy) =>
-          this.#parse(message.name, judgement, copy, turn),
-        )
+        return this.#judged(message.text, frame, turn, (judgement, copy) => {
+          this.#parse(message, judgement, copy, turn)
+          return undefined
+        })
       case 'Bind':
         return this.#bind(message, frame, turn)
       case 'Execute':
@@ -129,12 +139,7 @@ export class Router {
   }
 
   /** Has a text judged, and goes on with the frame: the same one, or a copy when it had to wait. */
-  #judged(
-    text: Buffer,
-    frame: Frame,
-    turn: Turn,
-    then: (judgement: Judgement, frame: Frame) => void,
-  ): undefined | Promise<Resume> {
+  #judged(text: Buffer, frame: Frame, turn: Turn, then: Next): undefined | Promise<Resume> {
     return this.#whenJudged([this.#judge(text)], frame, turn, then)
   }
 
@@ -146,23 +151,91 @@ export class Router {
     judgements: readonly (Judgement | Promise<Judgement>)[],
     frame: Frame,
     turn: Turn,
-    then: (judgement: Judgement, frame: Frame) => void,
+    then: Next,
   ): undefined | Promise<Resume> {
-    if (judgements.every(isSettled)) {
-      then(this.#authorizer.anyOf(judgements), frame)
-      return
-    }
-    const buf = copyFrame(frame)
-    const copy: Frame = { tag: frame.tag, buf, start: 0, end: buf.length, part: 'whole' }
-    return Promise.all(judgements).then(settled => () => {
+    if (judgements.every(isSettled)) return then(this.#authorizer.anyOf(judgements), frame)
+    const copy = kept(frame)
+    return Promise.all(judgements).then(settled => isOver => {
       // In the meantime the server may have begun to skip.
-      if (!this.#isSkipped(turn)) then(this.#authorizer.anyOf(settled), copy)
+      if (isOver || this.#isSkipped(turn)) return
+      return then(this.#authorizer.anyOf(settled), copy)
     })
   }
 
-  #query(judgement: Judgement, frame: Frame, turn: Turn): void {
-    const claim = this.#claimOr(judgement, 'simple', () =>
-      this.#authorizer.claimQuery(judgement, this.#note),
+  /**
+   * Goes on with a statement, at once or once a person has let it through: then an approval was used up for
+   * it, which is given back should it not be sent after all.
+   */
+  #released(
+    judgement: Judgement,
+    bound: Binding,
+    frame: Frame,
+    turn: Turn,
+    end: { go: (frame: Frame, taken: Hold | null) => void; refuse: (error: DbgateError) => void },
+  ): undefined | Promise<Resume> {
+    const verdict = this.#verdictOn(judgement)
+    if (verdict.outcome !== 'hold') {
+      end.go(frame, null)
+      return
+    }
+    const settle = (answer: Answer, own: Frame): undefined => {
+      if (answer.outcome === 'run') end.go(own, answer.taken)
+      else {
+        this.#denyHeld(judgement, verdict, bound.protocol)
+        end.refuse(answer.error)
+      }
+    }
+    const answer = this.#holding.ask(this.#wanted(judgement, verdict, bound))
+    if (!(answer instanceof Promise)) return settle(answer, frame)
+    const copy = kept(frame)
+    return answer.then(settled => isOver => {
+      if (!isOver && !this.#isSkipped(turn)) return settle(settled, copy)
+      if (settled.outcome === 'run') this.#holding.giveBack(settled.taken)
+      return
+    })
+  }
+
+  #wanted(judgement: Judgement, verdict: HoldVerdict, bound: Binding): Wanted {
+    const statements = statementsOf(judgement)
+    const { parameterTypes } = bound
+    // They are looked at again after the wait, when the message they stand in is gone.
+    const parameters = bound.parameters.map(({ bytes, binary }) => ({
+      bytes: bytes === null ? null : Buffer.from(bytes),
+      binary,
+    }))
+    return {
+      verdict,
+      bound: {
+        text: judgement.bytes,
+        parameters,
+        parameterTypes,
+        scope: this.#scope.meaningOf(statements),
+      },
+      text: judgement.recorded.text,
+      textBase64: judgement.recorded.base64,
+      parameters: parameters.map(each =>
+        recordedParameter(each.bytes, each.binary ? 'binary' : 'text'),
+      ),
+      statements,
+      inTransaction: this.#exchange.status !== 'I',
+    }
+  }
+
+  /** A statement that waited in vain is on record like one that was refused; too long a text is cut there. */
+  #denyHeld(judgement: Judgement, verdict: HoldVerdict, protocol: 'simple' | 'extended'): void {
+    this.#authorizer.deny(judgement, verdict, protocol, 'hold')
+  }
+
+  #query(judgement: Judgement, frame: Frame, turn: Turn): undefined | Promise<Resume> {
+    return this.#released(judgement, SIMPLE, frame, turn, {
+      go: (own, taken) => this.#sendQuery(judgement, own, turn, taken),
+      refuse: error => this.#refuseQuery(error, judgement.analysis, turn),
+    })
+  }
+
+  #sendQuery(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
+    const claim = this.#claimOr(judgement, 'simple', taken, () =>
+      this.#authorizer.claimQuery(judgement, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
       this.#refuseQuery(claim, judgement.analysis, turn)
@@ -185,7 +258,13 @@ export class Router {
     )
   }
 
-  #parse(name: string, judgement: Judgement, frame: Frame, turn: Turn): void {
+  /** What needs somebody's word may be parsed: it is its values as well that are approved, at Bind. */
+  #parse(
+    { name, parameterTypes }: Message<'Parse'>,
+    judgement: Judgement,
+    frame: Frame,
+    turn: Turn,
+  ): void {
     const { analysis } = judgement
     const verdict = this.#authorizer.verdictOn(analysis)
     if (name !== '' && this.#names.size >= this.#maxNames) {
@@ -197,7 +276,7 @@ export class Router {
       this.#refuseParse(name, verdict.error, analysis, turn)
       return
     }
-    const prepared = { judgement, cycle: this.#cycleOf(turn) }
+    const prepared = { judgement, parameterTypes, cycle: this.#cycleOf(turn) }
     this.#names.prepare(name, prepared)
     const onDone = this.#scope.parsed(name, analysis)
     const expected = { kind: 'parse', refusal: null, name, prepared, onDone } as const
@@ -220,7 +299,7 @@ export class Router {
     return this.#whenJudged(possible, frame, turn, (judgement, bound) => {
       // What was decoded before waiting points into a buffer that is gone.
       const again = bound === frame ? message : decodeFrontend(bound)
-      if (again.type === 'Bind') this.#bindJudged(again, judgement, bound, turn)
+      return again.type === 'Bind' ? this.#bindJudged(again, judgement, bound, turn) : undefined
     })
   }
 
@@ -245,9 +324,27 @@ export class Router {
   }
 
   /** A Bind is recorded, not only its Execute: planning it may already run code (immutable functions). */
-  #bindJudged(message: Message<'Bind'>, judgement: Judgement, frame: Frame, turn: Turn): void {
-    const claim = this.#claimOr(judgement, 'extended', () =>
-      this.#authorizer.claimBound(judgement, message.parameters, this.#note),
+  #bindJudged(
+    message: Message<'Bind'>,
+    judgement: Judgement,
+    frame: Frame,
+    turn: Turn,
+  ): undefined | Promise<Resume> {
+    const [prepared] = this.#names.candidates(message.statement, this.#cycleOf(turn))
+    const { parameters } = message
+    const parameterTypes = prepared?.parameterTypes ?? []
+    const bound: Binding = { protocol: 'extended', parameters, parameterTypes }
+    return this.#released(judgement, bound, frame, turn, {
+      go: (own, taken) => this.#sendBind(judgement, own, turn, taken),
+      refuse: error => this.#refuse(error, judgement.analysis, turn),
+    })
+  }
+
+  #sendBind(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
+    const message = decodeFrontend(frame)
+    if (message.type !== 'Bind') return
+    const claim = this.#claimOr(judgement, 'extended', taken, () =>
+      this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
       this.#refuse(claim, judgement.analysis, turn)
@@ -258,23 +355,33 @@ export class Router {
     turn.add(frame.buf, frame.start, frame.end, { kind: 'bind', refusal: null, portal }, claim)
   }
 
-  #execute(message: Message<'Execute'>, frame: Frame, turn: Turn): undefined {
+  #execute(message: Message<'Execute'>, frame: Frame, turn: Turn): undefined | Promise<Resume> {
     const portal = this.#names.portal(message.portal)
     const cursors = this.#scope.cursor(message.portal)
     if (portal === undefined || cursors.length > 0) {
-      this.#executeCursor(message.portal, cursors, portal, frame, turn)
-      return
+      return this.#executeCursor(message.portal, cursors, portal, frame, turn)
     }
     // Time has passed since the Bind: what was allowed then may not be any more.
     const { judgement } = portal
     const verdict = this.#verdictOn(judgement)
-    if (verdict.outcome === 'deny') {
+    const refused = this.#refusedNow(portal, verdict)
+    if (refused !== undefined) {
       this.#authorizer.deny(judgement, verdict, 'extended')
-      this.#refuse(verdict.error, judgement.analysis, turn)
+      this.#refuse(refused, judgement.analysis, turn)
       return
     }
     const onDone = this.#foresee(judgement, turn)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'execute', refusal: null, portal, onDone })
+  }
+
+  /** Why a bound portal may not run any more, if it may not. */
+  #refusedNow(portal: Portal, verdict: Verdict): DbgateError | undefined {
+    if (verdict.outcome === 'deny') return verdict.error
+    if (verdict.outcome === 'allow' || portal.run?.taken != null) return undefined
+    return new DbgateError(
+      'HELD',
+      `dbgate: held by rule ${verdict.rule} since it was bound. Not run. Next: bind it again.`,
+    )
   }
 
   /** A portal that no Bind made may still be a cursor of DECLARE, whose query has been judged and recorded. */
@@ -284,7 +391,7 @@ export class Router {
     portal: Portal | undefined,
     frame: Frame,
     turn: Turn,
-  ): void {
+  ): undefined | Promise<Resume> {
     const text = `Execute of portal "${name}"`
     const possible = cursors.map(statement =>
       this.#authorizer.describe(`${text}${executes(statement.text)}`, [statement]),
@@ -298,8 +405,21 @@ export class Router {
       possible.push(this.#authorizer.describe(text))
     }
     const judgement = this.#authorizer.anyOf(possible)
-    const claim = this.#claimOr(judgement, 'extended', () =>
-      this.#authorizer.claimBound(judgement, [], this.#note),
+    return this.#released(judgement, UNBOUND, frame, turn, {
+      go: (own, taken) => this.#sendCursor(name, judgement, own, turn, taken),
+      refuse: error => this.#refuse(error, undefined, turn),
+    })
+  }
+
+  #sendCursor(
+    name: string,
+    judgement: Judgement,
+    frame: Frame,
+    turn: Turn,
+    taken: Hold | null,
+  ): void {
+    const claim = this.#claimOr(judgement, 'extended', taken, () =>
+      this.#authorizer.claimBound(judgement, [], this.#note, taken),
     )
     if (claim instanceof DbgateError) {
       this.#refuse(claim, undefined, turn)
@@ -331,7 +451,12 @@ export class Router {
     if (text !== undefined) {
       return this.#judged(Buffer.from(text), frame, turn, (judgement, called) => {
         const again = called === frame ? message : decodeFrontend(called)
-        if (again.type === 'FunctionCall') this.#call(judgement, again, called, turn)
+        if (again.type !== 'FunctionCall') return
+        const bound: Binding = { ...UNBOUND, protocol: 'simple', parameters: again.parameters }
+        return this.#released(judgement, bound, called, turn, {
+          go: (own, taken) => this.#sendCall(judgement, own, turn, taken),
+          refuse: error => this.#refuseQuery(error, undefined, turn),
+        })
       })
     }
     const judgement = this.#authorizer.describe(`FunctionCall of function ${message.functionOid}`)
@@ -344,9 +469,11 @@ export class Router {
     return
   }
 
-  #call(judgement: Judgement, message: Message<'FunctionCall'>, frame: Frame, turn: Turn): void {
-    const claim = this.#claimOr(judgement, 'simple', () =>
-      this.#authorizer.claimBound(judgement, message.parameters, this.#note),
+  #sendCall(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
+    const message = decodeFrontend(frame)
+    if (message.type !== 'FunctionCall') return
+    const claim = this.#claimOr(judgement, 'simple', taken, () =>
+      this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
       this.#refuseQuery(claim, undefined, turn)
@@ -356,37 +483,53 @@ export class Router {
     turn.add(frame.buf, frame.start, frame.end, { ...expected, runs: claim.runs }, claim)
   }
 
-  /** The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. */
+  /**
+   * The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. What was
+   * taken for a claim that is not made is given back.
+   */
   #claimOr(
     judgement: Judgement,
     protocol: 'simple' | 'extended',
+    taken: Hold | null,
     claim: () => Claim,
   ): Claim | DbgateError {
-    const verdict = this.#verdictOn(judgement)
+    const refused = this.#claimRefused(judgement, protocol)
+    if (refused !== undefined) {
+      if (taken !== null) this.#holding.giveBack(taken)
+      return refused
+    }
     try {
-      if (verdict.outcome === 'deny') {
-        this.#authorizer.deny(judgement, verdict, protocol)
-        return verdict.error
-      }
-      const blinding = this.#blinding(judgement)
-      if (blinding === undefined) return claim()
-      this.#authorizer.deny(judgement, { rule: 'unreadable' }, protocol)
-      return blinding
+      return claim()
     } catch (error) {
-      if (error instanceof DbgateError && (error.code === 'LIMIT' || error.code === 'UNAUDITED'))
-        return error
+      if (isRefusable(error)) return error
       throw error
     }
   }
 
+  #claimRefused(judgement: Judgement, protocol: 'simple' | 'extended'): DbgateError | undefined {
+    const verdict = this.#verdictOn(judgement)
+    const blinding = this.#blinding(judgement)
+    const error = verdict.outcome === 'deny' ? verdict.error : blinding
+    if (error === undefined) return undefined
+    const rule = verdict.outcome === 'deny' ? verdict.rule : 'unreadable'
+    try {
+      this.#authorizer.deny(judgement, { rule }, protocol)
+      return error
+    } catch (thrown) {
+      if (isRefusable(thrown)) return thrown
+      throw thrown
+    }
+  }
+
   /** FETCH runs what a Bind has put under the cursor's name, so that must be allowed still. */
-  #verdictOn(judgement: Judgement): Ruling {
+  #verdictOn(judgement: Judgement): Verdict {
     for (const { fetches } of statementsOf(judgement)) {
       for (const name of fetches) {
         const portal = this.#names.portal(nameOf(name))
         if (portal === undefined) continue
         const verdict = this.#authorizer.verdictOn(portal.judgement.analysis)
         if (verdict.outcome === 'deny') return verdict
+        if (verdict.outcome === 'hold' && portal.run?.taken == null) return verdict
       }
     }
     return this.#authorizer.verdictOn(judgement.analysis)
@@ -448,6 +591,29 @@ export class Router {
     const refusal = refusalOf(error, positionOf(error, analysis))
     turn.addOwn(FAILING_PARSE, { kind: 'bind', refusal, portal: null })
   }
+}
+
+/** Goes on with a judged message. */
+type Next = (judgement: Judgement, frame: Frame) => undefined | Promise<Resume>
+
+/** What an approval covers beside the text. */
+type Binding = {
+  readonly protocol: 'simple' | 'extended'
+  readonly parameters: readonly Parameter[]
+  readonly parameterTypes: readonly number[]
+}
+
+const UNBOUND: Binding = { protocol: 'extended', parameters: [], parameterTypes: [] }
+const SIMPLE: Binding = { ...UNBOUND, protocol: 'simple' }
+
+/** The frame as its own, for when its turn comes later. */
+function kept(frame: Frame): Frame {
+  const buf = copyFrame(frame)
+  return { tag: frame.tag, buf, start: 0, end: buf.length, part: 'whole' }
+}
+
+function isRefusable(error: unknown): error is DbgateError {
+  return error instanceof DbgateError && (error.code === 'LIMIT' || error.code === 'UNAUDITED')
 }
 
 function executes(text: string): string {

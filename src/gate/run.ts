@@ -1,4 +1,5 @@
 import type { Completion, StatementId } from '../record/index.ts'
+import type { Hold } from '../store/index.ts'
 
 /**
  * One execution of one recorded statement, from the moment it is forwarded to its last response.
@@ -7,6 +8,8 @@ import type { Completion, StatementId } from '../record/index.ts'
 export type Run = {
   readonly id: StatementId
   readonly startedAtMs: number
+  /** The approval that was used up for it. */
+  readonly taken: Hold | null
   rows: number
   bytes: number
   isFinished: boolean
@@ -16,8 +19,8 @@ export type Run = {
 export type RunEnd = Pick<Completion, 'outcome' | 'sqlstate' | 'tag'>
 
 /** A run that has produced nothing yet. */
-export function startRun(id: StatementId, startedAtMs: number): Run {
-  return { id, startedAtMs, rows: 0, bytes: 0, isFinished: false }
+export function startRun(id: StatementId, startedAtMs: number, taken: Hold | null = null): Run {
+  return { id, startedAtMs, taken, rows: 0, bytes: 0, isFinished: false }
 }
 
 /**

@@ -14,6 +14,18 @@ import {
 import type { Exchange, OnDone } from './exchange.ts'
 import { identifierOf, type Names, nameOf } from './names.ts'
 
+/** Settings that no statement's meaning depends on. */
+const NO_MEANING = new Set([
+  'application_name',
+  'statement_timeout',
+  'lock_timeout',
+  'client_encoding',
+])
+
+function textsOf(statements: readonly Statement[]): string {
+  return JSON.stringify(statements.map(({ text }) => text))
+}
+
 /**
  * What the session has made that changes what a later text means: SQL-level prepared statements and
  * cursors (in one name space with the protocol's), and the encoding of its text.
@@ -27,14 +39,20 @@ export class SessionScope {
   /** PREPAREs that were sent, by the cycle they belong to. */
   #preparing: { readonly name: string; readonly statement: Statement; readonly cycle: number }[] =
     []
+  readonly #settings = new Map<string, string>()
   /** client_encoding as the server last reported it. */
   encoding: string
 
-  /** @param hasOwnPath the session starts with a search_path of its own, not the login's */
-  constructor(names: Names, encoding: string, hasOwnPath = false) {
+  /** @param settings what the session's startup packet sets, by name */
+  constructor(
+    names: Names,
+    encoding: string,
+    settings: ReadonlyMap<string, string> = new Map<string, string>(),
+  ) {
     this.#names = names
     this.encoding = encoding
-    if (hasOwnPath) this.#scope = withMovedPath(this.#scope)
+    for (const [name, value] of settings) this.#settings.set(name.toLowerCase(), value)
+    if (this.#settings.has('search_path')) this.#scope = withMovedPath(this.#scope)
   }
 
   /** The scope to analyse the next text in. */
@@ -49,6 +67,9 @@ export class SessionScope {
     if (endsTransaction(statement)) return transactionDone
     if (statement.scope.length === 0 && statement.settings.length === 0) return null
     this.#scope = anticipate(this.#scope, statement)
+    for (const { name, value } of statement.settings) {
+      this.#settings.set(name.toLowerCase(), value ?? 'as at the start')
+    }
     if (statement.scope.length === 0) return null
     for (const step of statement.scope) {
       if (step.step === 'prepare') this.#preparing.push({ ...step, cycle })
@@ -57,6 +78,23 @@ export class SessionScope {
       this.#scope = settle(this.#scope, statement)
       for (const step of statement.scope) this.#settleNames(step, exchange)
     }
+  }
+
+  /**
+   * What besides the text decides what a statement means: every setting the session has made, whether or not
+   * it is still in force, and the texts behind the names that the statement uses.
+   */
+  meaningOf(statements: readonly Statement[]): Readonly<Record<string, string>> {
+    const meaning: Record<string, string> = { client_encoding: this.encoding }
+    for (const [name, value] of this.#settings) {
+      if (!NO_MEANING.has(name)) meaning[name] = value
+    }
+    for (const { executes, fetches } of statements) {
+      for (const name of executes)
+        meaning[`prepared ${name}`] = textsOf(this.prepared(nameOf(name)))
+      for (const name of fetches) meaning[`cursor ${name}`] = textsOf(this.cursor(nameOf(name)))
+    }
+    return meaning
   }
 
   /** True for a text whose meaning depends on names that may have changed since it was parsed. */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { Approvals } from '../approval/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import { type Grant, isUnrestricted } from '../policy/index.ts'
 import type { SessionLog } from '../record/index.ts'
@@ -16,6 +17,7 @@ import {
 import { Authorizer } from './authorize.ts'
 import type { CatalogView } from './catalogs.ts'
 import { Exchange } from './exchange.ts'
+import { Holding } from './holding.ts'
 import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
@@ -36,8 +38,12 @@ export type SessionOptions = {
   readonly log: SessionLog
   readonly analyser: Analyser
   readonly catalog: CatalogView
-  /** The session was started with a search_path other than the one the catalog was read with. */
-  readonly hasOwnSearchPath: boolean
+  readonly approvals: Approvals
+  /** The version of the policy in force. */
+  readonly policyId: () => string
+  readonly database: string
+  /** What the startup packet sets, by name. */
+  readonly settings: ReadonlyMap<string, string>
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly maxFrameBytes: number
@@ -48,6 +54,8 @@ export type SessionOptions = {
 
 /** Answers the server may owe before no more is sent to it. It holds back some 8 KiB of them by itself. */
 const MAX_UNANSWERED = 65_536
+/** Kept of what comes while a statement waits: a client that leaves must be noticed, so it is read. */
+const MAX_KEPT_BYTES = 256 * 1024
 /** How long a peer has to take what was sent before the end and to close. */
 const LINGER_MS = 10_000
 
@@ -69,6 +77,7 @@ export class Session {
   readonly #exchange: Exchange
   readonly #router: Router
   readonly #scope: SessionScope
+  readonly #holding: Holding
   readonly #turn = new Turn()
   readonly #input: OutputRun
   readonly #output: OutputRun
@@ -76,6 +85,8 @@ export class Session {
   #isExplained = false
   /** Part of a row has been passed on and the rest has not come. */
   #isMidRow = false
+  /** Said by the gate in the middle of a row; it goes out behind it. */
+  readonly #asides: Buffer[] = []
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -92,15 +103,27 @@ export class Session {
     this.#scope = new SessionScope(
       names,
       options.upstream.settings.get('client_encoding') ?? 'UTF8',
-      options.hasOwnSearchPath,
+      options.settings,
     )
-    this.#authorizer = new Authorizer(options)
+    this.#holding = new Holding({
+      approvals: options.approvals,
+      policyId: options.policyId,
+      session: options.log.id,
+      database: options.database,
+      standing: () => this.#authorizer.standing,
+      tell: notice => this.#tell(notice),
+    })
+    this.#authorizer = new Authorizer({
+      ...options,
+      giveBack: taken => this.#holding.giveBack(taken),
+    })
     this.#exchange = new Exchange(names, { finished: (run, end) => this.#finished(run, end) })
     this.#router = new Router({
       authorizer: this.#authorizer,
       exchange: this.#exchange,
       names,
       scope: this.#scope,
+      holding: this.#holding,
       maxNames: options.maxNames,
     })
     this.#input = new OutputRun(bytes => this.#upstream.write(bytes))
@@ -124,7 +147,11 @@ export class Session {
     up.on('close', () => this.#upstreamEnded())
     up.on('drain', () => this.#resumeDownstream())
     down.on('data', (chunk: Buffer) => this.#onDownstream(chunk))
-    down.on('end', () => this.#handle({ type: 'downstream-ended' }))
+    down.on('end', () => {
+      // Somebody who waits for a person and says no more has left.
+      this.#holding.hangUp('gone')
+      this.#handle({ type: 'downstream-ended' })
+    })
     down.on('error', () => this.#handle({ type: 'downstream-lost' }))
     down.on('close', () => this.#handle({ type: 'downstream-lost' }))
     down.on('drain', () => up.resume())
@@ -140,12 +167,18 @@ export class Session {
 
   /** Ends the session as soon as nothing is running and no transaction is open. */
   leave(error: DbgateError): void {
+    this.#holding.hangUp('leaving')
     this.#handle({ type: 'leave', error, isIdle: this.#isAtRest() })
   }
 
   /** Ends the session now. */
   end(error: DbgateError): void {
     this.#handle({ type: 'failed', error })
+  }
+
+  /** Ends the wait for a person, if the session is waiting for one. Returns whether it was. */
+  cancelHeld(): boolean {
+    return this.#holding.hangUp('cancelled')
   }
 
   #isAtRest(): boolean {
@@ -156,7 +189,8 @@ export class Session {
 
   #onDownstream(chunk: Buffer): void {
     if (!this.#isOver()) this.#fromDownstream.push(chunk)
-    this.#advance()
+    if (this.#phase.at !== 'judging') this.#advance()
+    else if (this.#fromDownstream.bufferedBytes > MAX_KEPT_BYTES) this.#downstream.pause()
   }
 
   /** What comes behind a Terminate, or once the session has ended, means nothing. */
@@ -165,7 +199,11 @@ export class Session {
   }
 
   #advance(): void {
-    if (this.#isOver()) return
+    if (!this.#isOver()) this.#routeAll()
+  }
+
+  /** Routes what has been read. Returns false if something of it has to wait, and the rest with it. */
+  #routeAll(): boolean {
     try {
       for (;;) {
         const frame = this.#fromDownstream.next()
@@ -174,38 +212,53 @@ export class Session {
         if (later !== undefined) {
           this.#forwardTurn()
           this.#waitFor(later)
-          return
+          return false
         }
         if (frame.tag === FrontendTag.Terminate) {
           this.#forwardTurn()
           this.#handle({ type: 'downstream-ended' })
-          return
+          return true
         }
       }
       this.#forwardTurn()
     } catch (cause) {
       this.#failTurn(cause)
     }
+    return true
   }
 
-  /** Takes nothing more from downstream until a text has been read. */
+  /** Routes nothing more until a text has been read, or a person has decided. */
   #waitFor(later: Promise<Resume>): void {
     this.#handle({ type: 'judging' })
     later.then(
-      resume => {
-        if (this.#phase.at === 'closed') return
-        try {
-          resume()
-          this.#forwardTurn()
-        } catch (cause) {
-          this.#failTurn(cause)
-          return
-        }
-        this.#handle({ type: 'judged' })
-        this.#advance()
-      },
+      resume => this.#resume(resume),
       cause => this.#fail(cause),
     )
+  }
+
+  #resume(resume: Resume): void {
+    const isOver = this.#phase.at === 'closed'
+    try {
+      const later = resume(isOver)
+      if (isOver) return
+      this.#forwardTurn()
+      if (later !== undefined) {
+        this.#waitFor(later)
+        return
+      }
+    } catch (cause) {
+      this.#failTurn(cause)
+      return
+    }
+    // What came in the meantime was sent before the person said goodbye, if that came too.
+    if (this.#routeAll()) this.#handle({ type: 'judged' })
+  }
+
+  /** Says something of the gate's own, between two messages of the server's. */
+  #tell(notice: Buffer): void {
+    if (this.#phase.at === 'closed') return
+    if (this.#isMidRow) this.#asides.push(notice)
+    else this.#toDownstream(notice)
   }
 
   #forwardTurn(): void {
@@ -269,6 +322,7 @@ export class Session {
       this.#fail(cause)
       return
     }
+    if (!this.#isMidRow) for (const aside of this.#asides.splice(0)) this.#toDownstream(aside)
     if (this.#downstream.isPaused()) this.#resumeDownstream()
     if (!this.#isAtRest()) return
     this.#scope.transactionEnded()
@@ -314,12 +368,11 @@ export class Session {
 
   #finished(run: Run, end: RunEnd): void {
     const durationUs = Math.round((this.#options.clock() - run.startedAtMs) * 1000)
-    this.#log.complete(run.id, {
-      ...end,
-      rows: rowsOf(run, end.tag),
-      bytes: run.bytes,
-      durationUs,
-    })
+    const rows = rowsOf(run, end.tag)
+    this.#log.complete(run.id, { ...end, rows, bytes: run.bytes, durationUs })
+    if (run.taken === null || end.outcome === 'not-run') return
+    const { outcome, tag } = end
+    this.#holding.ran(run.taken, run.id, { outcome, tag, rows, durationMs: durationUs / 1000 })
   }
 
   // The session's life.
@@ -343,9 +396,6 @@ export class Session {
 
   #carryOut(effect: PhaseEffect): void {
     switch (effect.do) {
-      case 'pause-downstream':
-        this.#downstream.pause()
-        return
       case 'resume-downstream':
         this.#resumeDownstream()
         return
@@ -362,6 +412,7 @@ export class Session {
 
   #close(error: DbgateError | null): void {
     const reason = this.#phase.at === 'closed' ? this.#phase.reason : 'end'
+    this.#holding.hangUp('gone')
     this.#exchange.abandon({ outcome: 'lost' })
     this.#log.end(reason)
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.

@@ -1,6 +1,5 @@
-import { DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
-import type { AllowVerdict, DenyVerdict, Grant, HoldVerdict, Policy } from '../policy/index.ts'
+import type { Grant, Policy, Verdict } from '../policy/index.ts'
 import type { Analysis } from '../sql/index.ts'
 
 /** Who somebody is in a session and under which policy: what its statements are judged by. */
@@ -16,23 +15,8 @@ export type Standing = {
   readonly now: () => number
 }
 
-/** What can be done about a statement: it runs or it does not. */
-export type Ruling = AllowVerdict | DenyVerdict
-
 /** What the policy says now of an analysed text. Whether a transaction is open is not known here. */
-export function rulingOn(standing: Standing, analysis: Analysis): Ruling {
+export function verdictOn(standing: Standing, analysis: Analysis): Verdict {
   const { policy, now, ...known } = standing
-  const verdict = policy.evaluate({ ...known, analysis, at: now(), inTransaction: undefined })
-  return verdict.outcome === 'hold' ? unheld(verdict) : verdict
-}
-
-/** Nothing waits for a person yet: what would have to is refused. */
-function unheld(verdict: HoldVerdict): DenyVerdict {
-  const { rule, rules, reason, validUntil, wantsEstimate } = verdict
-  const error = new DbgateError(
-    'DENIED',
-    `dbgate: denied, rule ${rule} needs approval, which this server does not take yet. Not run.`,
-    { detail: reason },
-  )
-  return { outcome: 'deny', rule, rules, error, validUntil, wantsEstimate }
+  return policy.evaluate({ ...known, analysis, at: now(), inTransaction: undefined })
 }

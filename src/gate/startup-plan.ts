@@ -3,7 +3,7 @@ import { DbgateError } from '../errors.ts'
 import { type Grant, isUnrestricted } from '../policy/index.ts'
 import { type Analyser, EMPTY_SCOPE } from '../sql/index.ts'
 import type { StartupMessage } from '../wire/index.ts'
-import { rulingOn, type Standing } from './standing.ts'
+import { type Standing, verdictOn } from './standing.ts'
 import { isAmbiguousEncoding } from './text.ts'
 
 /** What the gate will say to the database in place of the person's StartupMessage. */
@@ -16,8 +16,6 @@ export type StartupPlan = {
   /** The minor protocol version the person asked for, and the one spoken. */
   readonly askedMinor: number
   readonly minor: number
-  /** A search_path is among the parameters: names may stand for something else than they do by default. */
-  readonly hasOwnSearchPath: boolean
   /** Options of the protocol (`_pq_.…`) that were asked for and are not known. */
   readonly unrecognised: readonly string[]
 }
@@ -60,7 +58,6 @@ export async function planStartup(
     parameters: settings,
     askedMinor: startup.minor,
     minor: Math.min(startup.minor, NEWEST_MINOR),
-    hasOwnSearchPath: [...settings.keys()].some(name => name.toLowerCase() === 'search_path'),
     unrecognised,
   }
 }
@@ -110,7 +107,7 @@ async function judgeSetting(
   const { grant } = standing
   if (isUnrestricted(grant)) return
   const text = `SET ${name.split('.').map(quoteIdentifier).join('.')} TO ${quoteLiteral(value)}`
-  const verdict = rulingOn(standing, await analyser.analyse(Buffer.from(text), EMPTY_SCOPE))
+  const verdict = verdictOn(standing, await analyser.analyse(Buffer.from(text), EMPTY_SCOPE))
   if (verdict.outcome === 'allow') return
   throw new DbgateError(
     'DENIED',

@@ -10,13 +10,8 @@
 
 export { type BrowserLoginOptions, loginInBrowser } from './browser.ts'
 export { type DeviceCode, type DeviceLoginOptions, loginWithDevice } from './device.ts'
-export {
-  type ChosenKeychain,
-  chooseKeychain,
-  type Keychain,
-  type KeychainKind,
-  openKeychain,
-} from './keychain.ts'
+export { type ChosenKeychain, chooseKeychain, openKeychain } from './keychain.ts'
+export type { Keychain, KeychainKind } from './keychain-kind.ts'
 export type { LoginClient, LoginOptions } from './login-client.ts'
 export { openInBrowser } from './open-browser.ts'
 export { isOverage, type Principal, type TrustedIssuer } from './principal.ts'

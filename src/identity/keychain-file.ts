@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
-import type { Keychain } from './keychain.ts'
+import type { Keychain } from './keychain-kind.ts'
 import { readPrivate, writePrivate } from './private-files.ts'
 
 /** Opens it; nothing is created before the first secret. */

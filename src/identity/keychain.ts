@@ -5,18 +5,7 @@
 
 import { DbgateError, systemCode } from '../errors.ts'
 import { openKeychainFile } from './keychain-file.ts'
-
-/** `keytar` and `keyring` are two libraries for the same system keychain, `file` is none. */
-export type KeychainKind = 'keytar' | 'keyring' | 'file'
-
-/** Secrets by account name. Throws: INTERNAL if the keychain can't be used, with what it said. */
-export type Keychain = {
-  readonly kind: KeychainKind
-  get(account: string): Promise<string | undefined>
-  set(account: string, secret: string): Promise<void>
-  /** False if there was nothing to delete. */
-  delete(account: string): Promise<boolean>
-}
+import type { Keychain, KeychainKind } from './keychain-kind.ts'
 
 /** `warning` is for the person, when what is left is the file; `reasons` say why others were passed over. */
 export type ChosenKeychain = {

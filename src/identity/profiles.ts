@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { isAbsolute, join } from 'node:path'
 import { DbgateError } from '../errors.ts'
-import type { KeychainKind } from './keychain.ts'
+import type { KeychainKind } from './keychain-kind.ts'
 import { withLock } from './lock.ts'
 import { makePrivateDir, readPrivate, writePrivate } from './private-files.ts'
 

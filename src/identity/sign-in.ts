@@ -7,7 +7,7 @@
 
 import { join } from 'node:path'
 import { ResponseBodyError, refreshTokenGrant, tokenRevocation } from 'openid-client'
-import type { Keychain } from './keychain.ts'
+import type { Keychain } from './keychain-kind.ts'
 import { withLock } from './lock.ts'
 import { discover, loginError, signInAgain } from './login-client.ts'
 import { makePrivateDir } from './private-files.ts'

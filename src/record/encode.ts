@@ -59,6 +59,7 @@ export class StatementEncoder {
       json += `,"parameters":${JSON.stringify(parameters)}`
     }
     json += `,"statements":${this.#encodeAnalysis(facts.statements)},"verdict":"${facts.verdict}"`
+    if (facts.request !== undefined) json += `,"request":${JSON.stringify(facts.request)}`
     return `${json},"rule":${JSON.stringify(facts.rule)}}`
   }
 

@@ -67,6 +67,8 @@ export type StatementFacts = {
   readonly verdict: 'allow' | 'hold' | 'deny'
   /** The rule that decided. */
   readonly rule: string
+  /** The approved request that was used up for it. */
+  readonly request?: string | undefined
 }
 
 /** A statement's id: its session's id, a dot and a counter, e.g. `s-8k2m4q.17`. */

@@ -115,7 +115,7 @@ export class Indexer {
         continue
       }
       batch.push(entry)
-      chars += 'text' in entry.record ? entry.record.text.length : 0
+      chars += 'text' in entry.record ? (entry.record.text?.length ?? 0) : 0
       if (batch.length >= BATCH_RECORDS || chars > BATCH_CHARS) write()
     }
     write()

@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Approvals } from '../../src/approval/index.ts'
 import { asDbgateError } from '../../src/errors.ts'
 import { Authorizer } from '../../src/gate/authorize.ts'
 import { Exchange } from '../../src/gate/exchange.ts'
+import { Holding } from '../../src/gate/holding.ts'
 import { Names } from '../../src/gate/names.ts'
 import { OutputRun } from '../../src/gate/output-run.ts'
 import { Router } from '../../src/gate/router.ts'
@@ -203,6 +205,7 @@ export class Lab {
       log,
       standing: standingOf(grant),
       catalog: CATALOG,
+      giveBack: refuseHolds,
       clock: () => 0,
     })
     this.scope = new SessionScope(this.names, 'UTF8')
@@ -212,6 +215,7 @@ export class Lab {
       exchange: this.exchange,
       names: this.names,
       scope: this.scope,
+      holding: NOBODY_HOLDS,
       maxNames,
     })
   }
@@ -254,7 +258,7 @@ export class Lab {
       if (later === undefined) continue
       meanwhile(this.forward())
       const resume = await later
-      resume()
+      resume(false)
     }
     return this.forward()
   }
@@ -348,3 +352,17 @@ export const BACKEND = {
       ]),
     ),
 } as const
+
+function refuseHolds(): never {
+  throw new Error('no policy of the lab holds anything')
+}
+
+/** The lab's policies hold nothing, so nobody is asked. */
+const NOBODY_HOLDS = new Holding({
+  approvals: new Proxy({} as Approvals, { get: refuseHolds }),
+  policyId: () => 'lab',
+  session: 's-lab',
+  database: 'lab',
+  standing: refuseHolds,
+  tell: refuseHolds,
+})

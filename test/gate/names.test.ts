@@ -9,7 +9,11 @@ const judgement: Judgement = {
   analysis: { ok: true, statements: [] },
 }
 
-const prepared = (cycle: number): Prepared => ({ judgement, cycle })
+const prepared = (cycle: number): Prepared => ({
+  judgement,
+  cycle,
+  parameterTypes: [],
+})
 const portal = (name = 'p'): Portal => ({
   name,
   judgement,

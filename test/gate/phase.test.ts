@@ -34,7 +34,7 @@ type EventName = keyof typeof EVENTS
 // A step as text: the phase it leads to, and what is done. `-` changes nothing.
 const STEPS: Readonly<Record<PhaseName, Readonly<Record<EventName, string>>>> = {
   open: {
-    judging: 'judging, then open: pause-downstream',
+    judging: 'judging, then open:',
     judged: '-',
     idle: '-',
     'downstream-ended': 'finishing: end-upstream',
@@ -46,7 +46,7 @@ const STEPS: Readonly<Record<PhaseName, Readonly<Record<EventName, string>>>> = 
     failed: 'closed upstream: close UPSTREAM',
   },
   leaving: {
-    judging: 'judging, then leaving: pause-downstream',
+    judging: 'judging, then leaving:',
     judged: '-',
     idle: 'closed revoked: close REVOKED',
     'downstream-ended': 'finishing: end-upstream',
@@ -58,7 +58,7 @@ const STEPS: Readonly<Record<PhaseName, Readonly<Record<EventName, string>>>> = 
     failed: 'closed upstream: close UPSTREAM',
   },
   finishing: {
-    judging: 'judging, then finishing: pause-downstream',
+    judging: 'judging, then finishing:',
     judged: '-',
     idle: '-',
     'downstream-ended': '-',

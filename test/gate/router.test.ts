@@ -327,7 +327,7 @@ describe('gate/router', () => {
       assert.ok(lab.turn.isEmpty)
       const resume = await later
       assert.ok(lab.turn.isEmpty)
-      resume()
+      resume(false)
       assert.deepEqual(lab.forward(), query(long))
     })
 

@@ -112,7 +112,7 @@ describe('gate/session-scope', () => {
       recorded: { text: 'select 1', base64: undefined },
       analysis: analysis('select 1'),
     }
-    const prepared = { judgement, cycle: 0 }
+    const prepared = { judgement, cycle: 0, parameterTypes: [] }
     for (const text of ['deallocate s', 'deallocate all', 'discard all', 'prepare s as select 2']) {
       names.confirm('s', prepared)
       run(text)
@@ -156,7 +156,10 @@ describe('gate/session-scope', () => {
       own.foresee(statement(text), 0)
       assert.equal(own.current.searchPath, 'moved', text)
     }
-    assert.equal(new SessionScope(new Names(), 'UTF8', true).current.searchPath, 'moved')
+    assert.equal(
+      new SessionScope(new Names(), 'UTF8', new Map([['Search_Path', 'a']])).current.searchPath,
+      'moved',
+    )
     send('set statement_timeout = 1')
     assert.equal(scope.current.searchPath, 'initial')
   })

@@ -10,6 +10,7 @@ import type { Principal } from '../../src/identity/index.ts'
 import { compilePolicy, type Policy } from '../../src/policy/index.ts'
 import { AuditLog, type AuditRecord, readRecords } from '../../src/record/index.ts'
 import { type Analyser, createAnalyser } from '../../src/sql/index.ts'
+import { openApprovals } from '../helpers/approvals.ts'
 import {
   bind,
   copyData,
@@ -137,6 +138,8 @@ class House {
     this.gate = new Gate({
       audit,
       analyser,
+      approvals: openApprovals(directory, audit).approvals,
+      policyId: 'first',
       policy: policyOf(may),
       targets: this.#targets,
       limits: { startupMs: 5000, messageBytes: 1 << 20, sessionsPerPrincipal: 5 },
@@ -158,7 +161,7 @@ class House {
   }
 
   regrant(may: readonly May[]): void {
-    this.gate.reload(policyOf(may), this.#targets)
+    this.gate.reload(policyOf(may), 'second', this.#targets)
   }
 
   /** Somebody connects; `arrived` says that there is nothing left to do for the gate. */

@@ -206,12 +206,6 @@ describe('gate/startup-plan', () => {
     })
   })
 
-  it('tells when names will not stand for what they do by default', async () => {
-    assert.equal((await plan({})).hasOwnSearchPath, false)
-    for (const parameters of [{ search_path: 'a' }, { options: '-c Search_Path=a' }])
-      assert.equal((await plan(parameters, READER)).hasOwnSearchPath, true)
-  })
-
   it('speaks the newest version both know', async () => {
     for (const [asked, spoken] of [
       [0, 0],

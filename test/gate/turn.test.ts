@@ -69,7 +69,7 @@ describe('gate/turn', () => {
     lab.authorizer.commit([claim])
     spend(claim)
     assert.throws(() => spend(claim), { code: 'INTERNAL' })
-    assert.throws(() => spend({ runs: claim.runs }), { code: 'INTERNAL' })
+    assert.throws(() => spend({ runs: claim.runs, taken: null }), { code: 'INTERNAL' })
   })
 
   it('takes no statement that brings no claim', () => {

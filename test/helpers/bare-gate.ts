@@ -108,6 +108,7 @@ export async function startBareGate(
     close: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise(resolve => server.close(resolve))
+      closeApprovals()
       await audit.close()
       await analyser.close()
       await rm(directory, { recursive: true, force: true })
