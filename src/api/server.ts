@@ -56,6 +56,7 @@ const MAX_HEADER_BYTES = 32 * 1024
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 20_000
 const KEEP_ALIVE_MS = 5_000
+const CHECKING_MS = 1_000
 const MAX_AGENT_CHARS = 64
 const TUNNEL_PATH = /^\/api\/v1\/targets\/([^/]+)\/tunnel$/
 const BEARER = /^Bearer ([\w.~+/-]+=*)$/i
@@ -94,6 +95,10 @@ export function createApiServer({ cert, key, backend }: ApiServerOptions): Serve
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
+    // A tunnel's client may end its side and still wait for the answer.
+    allowHalfOpen: true,
+    handshakeTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECKING_MS,
   })
   server.on('request', (request, response) => void respond(backend, request, response))
   server.on('upgrade', (request, socket, head) => void upgrade(backend, request, socket, head))

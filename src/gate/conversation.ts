@@ -22,6 +22,8 @@ export class Conversation {
     socket.on('error', this.#onError)
     socket.on('close', this.#onEnd)
     socket.on('end', this.#onEnd)
+    // Whoever had it before may have paused it, and a listener alone does not undo that.
+    socket.resume()
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type StartupMessage,
 } from '../wire/index.ts'
 import { Conversation } from './conversation.ts'
+import { endGently } from './farewell.ts'
 import type { Gate } from './gate.ts'
 import { readHello, readPlainHello } from './hello.ts'
 
@@ -68,7 +69,7 @@ async function accept(
     }
     if (hello.packet.type === 'CancelRequest') {
       await options.gate.cancel(hello.packet)
-      stream.end()
+      endGently(stream)
       return
     }
     const { startup } = hello.packet
@@ -79,7 +80,7 @@ async function accept(
   } catch (cause) {
     const error = asDbgateError(cause)
     options.refused(address, error)
-    stream.end(encodeErrorResponse(error, { severity: 'FATAL' }))
+    endGently(stream, encodeErrorResponse(error, { severity: 'FATAL' }))
   }
 }
 
@@ -107,7 +108,7 @@ async function secure(
     }
     if (hello.packet.type === 'CancelRequest') {
       await options.gate.cancel(hello.packet)
-      socket.end()
+      endGently(socket)
       return null
     }
     if (hello.packet.type === 'StartupMessage') {
@@ -190,7 +191,6 @@ async function askForToken(
   try {
     reader.push(rest)
     stream.write(encodeAuthenticationCleartextPassword())
-    stream.resume()
     const frame = await conversation.next()
     if (frame.tag !== FrontendTag.PasswordMessage) {
       throw new DbgateError(

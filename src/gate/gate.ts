@@ -16,6 +16,7 @@ import {
   type StartupMessage,
 } from '../wire/index.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
+import { endGently } from './farewell.ts'
 import { readHello } from './hello.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
@@ -164,7 +165,7 @@ export class Gate {
         await this.enter(stream, visitor, hello.packet.startup, hello.rest)
       } else {
         await this.cancel(hello.packet, visitor.principal)
-        stream.end()
+        endGently(stream)
       }
     } catch (cause) {
       this.#turnAway(stream, visitor, cause)
@@ -537,7 +538,7 @@ export class Gate {
       cause instanceof ServerRefusal
         ? cause.frame
         : encodeErrorResponse(error, { severity: 'FATAL' })
-    stream.end(answer)
+    endGently(stream, answer)
   }
 
   #newId(): string {

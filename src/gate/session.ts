@@ -17,6 +17,7 @@ import {
 import { Authorizer } from './authorize.ts'
 import type { CatalogView } from './catalogs.ts'
 import { Exchange } from './exchange.ts'
+import { endGently } from './farewell.ts'
 import { Holding } from './holding.ts'
 import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
@@ -56,8 +57,6 @@ export type SessionOptions = {
 const MAX_UNANSWERED = 65_536
 /** Kept of what comes while a statement waits: a client that leaves must be noticed, so it is read. */
 const MAX_KEPT_BYTES = 256 * 1024
-/** How long a peer has to take what was sent before the end and to close. */
-const LINGER_MS = 10_000
 
 /**
  * One session's relay: bytes from downstream become a turn that is judged, recorded and forwarded; bytes
@@ -418,17 +417,8 @@ export class Session {
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.
     if (error !== null && !this.#isMidRow)
       this.#downstream.write(encodeErrorResponse(error, { severity: 'FATAL' }))
-    this.#downstream.end()
+    endGently(this.#downstream)
     this.#upstream.destroy()
-    this.#lingerDownstream()
     this.#options.onClosed(reason, error)
-  }
-
-  /** Who does not close its own side does not keep the connection for that. */
-  #lingerDownstream(): void {
-    if (this.#downstream.destroyed) return
-    const timer = setTimeout(() => this.#downstream.destroy(), LINGER_MS).unref()
-    this.#downstream.once('close', () => clearTimeout(timer))
-    this.#downstream.resume()
   }
 }

@@ -343,7 +343,7 @@ describe('gate/router', () => {
       const later = lab.route(parse(`${long} + 3`))
       lab.receive(error('42P05'))
       const resume = await later
-      resume?.()
+      resume?.(false)
       assert.deepEqual(lab.forward(), Buffer.alloc(0))
       lab.send(sync)
       lab.receive(ready())
@@ -353,7 +353,7 @@ describe('gate/router', () => {
     it('goes through Bind too, with its parameters as they were', async () => {
       const lab = bench.lab()
       const again = await lab.route(parse(`execute s(${long}, $1)`, 'e'))
-      again?.()
+      again?.(false)
       lab.forward()
       lab.receive(parsed)
       // A scope that has changed makes the text be judged anew; the memo answers that at once.
