@@ -330,10 +330,17 @@ export class Router {
     frame: Frame,
     turn: Turn,
   ): undefined | Promise<Resume> {
-    const [prepared] = this.#names.candidates(message.statement, this.#cycleOf(turn))
+    const [prepared, ...others] = this.#names.candidates(message.statement, this.#cycleOf(turn))
     const { parameters } = message
     const parameterTypes = prepared?.parameterTypes ?? []
     const bound: Binding = { protocol: 'extended', parameters, parameterTypes }
+    // An approval is for one statement: of two that the name may stand for, nobody could say which it covers.
+    const verdict = this.#verdictOn(judgement)
+    if (verdict.outcome === 'hold' && others.length > 0) {
+      this.#denyHeld(judgement, verdict, 'extended')
+      this.#refuse(unsettled(message.statement), undefined, turn)
+      return
+    }
     return this.#released(judgement, bound, frame, turn, {
       go: (own, taken) => this.#sendBind(judgement, own, turn, taken),
       refuse: error => this.#refuse(error, judgement.analysis, turn),
@@ -364,7 +371,7 @@ export class Router {
     // Time has passed since the Bind: what was allowed then may not be any more.
     const { judgement } = portal
     const verdict = this.#verdictOn(judgement)
-    const refused = this.#refusedNow(portal, verdict)
+    const refused = refusedBy(verdict, portal.run?.taken ?? null)
     if (refused !== undefined) {
       this.#authorizer.deny(judgement, verdict, 'extended')
       this.#refuse(refused, judgement.analysis, turn)
@@ -372,16 +379,6 @@ export class Router {
     }
     const onDone = this.#foresee(judgement, turn)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'execute', refusal: null, portal, onDone })
-  }
-
-  /** Why a bound portal may not run any more, if it may not. */
-  #refusedNow(portal: Portal, verdict: Verdict): DbgateError | undefined {
-    if (verdict.outcome === 'deny') return verdict.error
-    if (verdict.outcome === 'allow' || portal.run?.taken != null) return undefined
-    return new DbgateError(
-      'HELD',
-      `dbgate: held by rule ${verdict.rule} since it was bound. Not run. Next: bind it again.`,
-    )
   }
 
   /** A portal that no Bind made may still be a cursor of DECLARE, whose query has been judged and recorded. */
@@ -493,7 +490,7 @@ export class Router {
     taken: Hold | null,
     claim: () => Claim,
   ): Claim | DbgateError {
-    const refused = this.#claimRefused(judgement, protocol)
+    const refused = this.#claimRefused(judgement, protocol, taken)
     if (refused !== undefined) {
       if (taken !== null) this.#holding.giveBack(taken)
       return refused
@@ -506,12 +503,16 @@ export class Router {
     }
   }
 
-  #claimRefused(judgement: Judgement, protocol: 'simple' | 'extended'): DbgateError | undefined {
+  #claimRefused(
+    judgement: Judgement,
+    protocol: 'simple' | 'extended',
+    taken: Hold | null,
+  ): DbgateError | undefined {
     const verdict = this.#verdictOn(judgement)
-    const blinding = this.#blinding(judgement)
-    const error = verdict.outcome === 'deny' ? verdict.error : blinding
+    const refused = refusedBy(verdict, taken)
+    const error = refused ?? this.#blinding(judgement)
     if (error === undefined) return undefined
-    const rule = verdict.outcome === 'deny' ? verdict.rule : 'unreadable'
+    const rule = refused === undefined ? 'unreadable' : verdict.rule
     try {
       this.#authorizer.deny(judgement, { rule }, protocol)
       return error
@@ -610,6 +611,23 @@ const SIMPLE: Binding = { ...UNBOUND, protocol: 'simple' }
 function kept(frame: Frame): Frame {
   const buf = copyFrame(frame)
   return { tag: frame.tag, buf, start: 0, end: buf.length, part: 'whole' }
+}
+
+/** Why what was let through before may not run any more, if it may not. */
+function refusedBy(verdict: Verdict, taken: Hold | null): DbgateError | undefined {
+  if (verdict.outcome === 'deny') return verdict.error
+  if (verdict.outcome === 'allow' || taken !== null) return undefined
+  return new DbgateError(
+    'HELD',
+    `dbgate: held by rule ${verdict.rule} since a moment ago. Not run. Next: send it again.`,
+  )
+}
+
+function unsettled(name: string): DbgateError {
+  return new DbgateError(
+    'HELD',
+    `dbgate: statement "${name}" needs approval and is just being replaced. Not run. Next: send it again once that is answered.`,
+  )
 }
 
 function isRefusable(error: unknown): error is DbgateError {

@@ -14,7 +14,7 @@ import { SessionScope } from '../../src/gate/session-scope.ts'
 import type { Standing } from '../../src/gate/standing.ts'
 import { Turn } from '../../src/gate/turn.ts'
 import type { Principal } from '../../src/identity/index.ts'
-import { compilePolicy, type Grant, grantFor } from '../../src/policy/index.ts'
+import { compilePolicy, type Grant, grantFor, type Policy } from '../../src/policy/index.ts'
 import { AuditLog, readRecords, type SessionLog } from '../../src/record/index.ts'
 import {
   type Analyser,
@@ -58,16 +58,33 @@ function grantOf(role: string, may?: Grant['may']): Grant {
   return may === undefined ? grant : { ...grant, may, isUnrestricted: false }
 }
 
-export function standingOf(grant: Grant): Standing {
+export function standingOf(grant: Grant, policy = POLICY, now = () => 0): Standing {
   return {
-    policy: POLICY,
+    policy,
     principal: ANA,
     grant,
     agent: 'lab',
     application: 'lab',
     environment: undefined,
-    now: () => 0,
+    now,
   }
+}
+
+/** People who are asked, and the policy that says about what. */
+export type Asked = {
+  readonly approvals: Approvals
+  readonly policy: Policy
+  readonly now: () => number
+}
+
+const NOBODY_ASKED: Asked = {
+  approvals: new Proxy({} as Approvals, {
+    get: () => {
+      throw new Error('no policy of this lab holds anything')
+    },
+  }),
+  policy: POLICY,
+  now: () => 0,
 }
 
 export const EVERYTHING = grantOf('all')
@@ -122,7 +139,7 @@ export class Workbench {
   }
 
   /** The middle of a session without its sockets. */
-  lab(grant: Grant = EVERYTHING, maxNames = 1000): Lab {
+  lab(grant: Grant = EVERYTHING, maxNames = 1000, asked = NOBODY_ASKED): Lab {
     this.#sessions += 1
     const log = this.audit.begin({
       id: `s-lab${this.#sessions}`,
@@ -134,7 +151,7 @@ export class Workbench {
       client: '127.0.0.1:1',
       application: 'lab',
     })
-    return new Lab(log, this, grant, maxNames)
+    return new Lab(log, this, grant, maxNames, asked)
   }
 
   /** Everything on file of one session, by statement. */
@@ -179,8 +196,12 @@ export class Lab {
   readonly authorizer: Authorizer
   readonly scope: SessionScope
   readonly turn = new Turn()
+  readonly holding: Holding
+  /** Notices of the gate's own. */
+  readonly told: Buffer[] = []
   /** How each run ended, in order. */
   readonly finished: { readonly id: string; readonly end: RunEnd }[] = []
+  readonly #asked: Asked
   readonly #router: Router
   readonly #workbench: Workbench
   readonly #log: SessionLog
@@ -195,7 +216,8 @@ export class Lab {
     streamed: [BackendTag.DataRow, BackendTag.CopyData],
   })
 
-  constructor(log: SessionLog, workbench: Workbench, grant: Grant, maxNames: number) {
+  constructor(log: SessionLog, workbench: Workbench, grant: Grant, maxNames: number, asked: Asked) {
+    this.#asked = asked
     this.id = log.id
     this.#log = log
     this.#workbench = workbench
@@ -203,10 +225,18 @@ export class Lab {
     this.authorizer = new Authorizer({
       analyser,
       log,
-      standing: standingOf(grant),
+      standing: standingOf(grant, asked.policy, asked.now),
       catalog: CATALOG,
-      giveBack: refuseHolds,
+      giveBack: taken => this.holding.giveBack(taken),
       clock: () => 0,
+    })
+    this.holding = new Holding({
+      approvals: asked.approvals,
+      policyId: () => 'p1',
+      session: log.id,
+      database: 'app',
+      standing: () => this.authorizer.standing,
+      tell: notice => this.told.push(notice),
     })
     this.scope = new SessionScope(this.names, 'UTF8')
     this.exchange = new Exchange(this.names, { finished: (run, end) => this.#finished(run, end) })
@@ -215,14 +245,14 @@ export class Lab {
       exchange: this.exchange,
       names: this.names,
       scope: this.scope,
-      holding: NOBODY_HOLDS,
+      holding: this.holding,
       maxNames,
     })
   }
 
   /** Another role is in force. */
   regrant(grant: Grant): void {
-    this.authorizer.regrant(standingOf(grant))
+    this.authorizer.regrant(standingOf(grant, this.#asked.policy, this.#asked.now))
   }
 
   /** The texts of all statements staged from now on, by id. */
@@ -235,6 +265,15 @@ export class Lab {
       return id
     }
     return staged
+  }
+
+  /** The log refuses the next commit. */
+  failNextCommit(error: Error): void {
+    const commit = this.#log.commit.bind(this.#log)
+    this.#log.commit = () => {
+      this.#log.commit = commit
+      throw error
+    }
   }
 
   /** The client sends this in one piece. Returns what goes upstream. */
@@ -257,8 +296,11 @@ export class Lab {
       const later = this.#router.route(frame, this.turn)
       if (later === undefined) continue
       meanwhile(this.forward())
-      const resume = await later
-      resume(false)
+      for (let next = await later; ; ) {
+        const again = next(false)
+        if (again === undefined) break
+        next = await again
+      }
     }
     return this.forward()
   }
@@ -352,17 +394,3 @@ export const BACKEND = {
       ]),
     ),
 } as const
-
-function refuseHolds(): never {
-  throw new Error('no policy of the lab holds anything')
-}
-
-/** The lab's policies hold nothing, so nobody is asked. */
-const NOBODY_HOLDS = new Holding({
-  approvals: new Proxy({} as Approvals, { get: refuseHolds }),
-  policyId: () => 'lab',
-  session: 's-lab',
-  database: 'lab',
-  standing: refuseHolds,
-  tell: refuseHolds,
-})
