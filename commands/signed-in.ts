@@ -77,18 +77,26 @@ export async function openProfile(
   const dir = (await dirsOf(io)).config
   const keychain = await openKeychain(profile.keychain, dir)
   const signIn = openSignIn(profile, { keychain, dir, now: io.now, random: io.random })
-  return { ...connected(profile, signIn), signIn, localPassword: () => signIn.localPassword() }
+  return { ...connected(io, profile, signIn), signIn, localPassword: () => signIn.localPassword() }
 }
 
 /** A profile's server and its API, with the tokens of this sign-in. */
 function connected(
+  io: Io,
   profile: Pick<Profile, 'name' | 'url' | 'pin'>,
   signIn: Pick<SignIn, 'current' | 'renew'>,
 ): Omit<SignedIn, 'localPassword'> {
   const server: ServerAddress = { url: profile.url, pin: profile.pin }
   const sessions: TlsSessions = new Map()
   const token = async () => (await signIn.current()).token
-  return { name: profile.name, server, signIn, api: createApiClient({ server, sessions, token }) }
+  const api = createApiClient({ server, sessions, token, agent: () => agentOf(io) })
+  return { name: profile.name, server, signIn, api }
+}
+
+/** The tool that types here, if one does. `DBGATE_AGENT=yes` says so where nothing else gives it away. */
+export async function agentOf(io: Io): Promise<string | undefined> {
+  const { detectAgent } = await import('../src/tunnel/index.ts')
+  return detectAgent(undefined, io.env) ?? (io.env.DBGATE_AGENT === 'yes' ? 'agent' : undefined)
 }
 
 /** A target as this person uses it. `user` is the name for the local port and for the database's logs. */
@@ -141,7 +149,7 @@ async function openJob(io: Io, server: string | undefined, text: string): Promis
     },
   }
   return {
-    ...connected({ name: new URL(url).host, url, pin }, signIn),
+    ...connected(io, { name: new URL(url).host, url, pin }, signIn),
     localPassword: async () => io.random(LOCAL_PASSWORD_BYTES).toString('base64url'),
   }
 }

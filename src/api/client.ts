@@ -14,6 +14,7 @@ import {
   type VerificationAnswer,
   type Whoami,
 } from './answers.ts'
+import { type Call, createRequestsClient, type RequestsClient } from './requests-client.ts'
 import { maybe, object, text, texts } from './shape.ts'
 import { connectTls, type ServerAddress, serverName, type TlsSessions } from './transport.ts'
 
@@ -26,7 +27,7 @@ export type AuditQuery = {
 }
 
 /** The control API of one server, typed. Each call is one request on a connection of its own. */
-export type ApiClient = {
+export type ApiClient = RequestsClient & {
   /** What the server says of itself to anyone; needs no token. */
   discover(): Promise<Discovery>
   whoami(): Promise<Whoami>
@@ -44,6 +45,8 @@ export type ApiClientOptions = {
   readonly server: ServerAddress
   /** Returns a token that is valid now; called once for each request that needs one. */
   readonly token: () => Promise<string>
+  /** The tool that types for the person, as far as that can be told: it may not decide for them. */
+  readonly agent?: () => Promise<string | undefined>
   readonly sessions?: TlsSessions | undefined
   readonly timeoutMs?: number
 }
@@ -61,7 +64,13 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const get = async (path: string): Promise<unknown> =>
     dataOf(await send(options, 'GET', path, await options.token()))
+  const call: Call = async (method, path, more = {}) => {
+    const agent = method === 'POST' ? await options.agent?.() : undefined
+    const token = await options.token()
+    return dataOf(await send(options, method, `/api/v1/${path}`, token, { ...more, agent }))
+  }
   return {
+    ...createRequestsClient(call),
     discover: async () => readDiscovery(await send(options, 'GET', '/.well-known/dbgate')),
     whoami: async () => readWhoami(await get('/api/v1/whoami')),
     targets: async () => readTargets(await get('/api/v1/targets')),
@@ -84,15 +93,31 @@ function auditParameters(query: AuditQuery): URLSearchParams {
   return parameters
 }
 
+type SendMore = {
+  readonly body?: object
+  readonly agent?: string | undefined
+  readonly moreMs?: number
+}
+
 async function send(
   options: ApiClientOptions,
   method: 'GET' | 'POST',
   path: string,
   token?: string,
+  { body, agent, moreMs = 0 }: SendMore = {},
 ): Promise<unknown> {
   const { server, sessions, timeoutMs = DEFAULT_ANSWER_MS } = options
   const socket = await connectTls(server, { timeoutMs, sessions })
-  const response = await exchange(server, socket, method, path, token, timeoutMs)
+  const json = body === undefined ? undefined : JSON.stringify(body)
+  const headers = {
+    accept: 'application/json',
+    ...(method === 'POST' ? { 'content-length': Buffer.byteLength(json ?? '') } : {}),
+    ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(agent === undefined ? {} : { 'x-dbgate-agent': encodeURIComponent(agent) }),
+  }
+  const outgoing = { method, path, headers, json, timeoutMs: timeoutMs + moreMs }
+  const response = await exchange(server, socket, outgoing)
   try {
     return checkAnswer(server, response.statusCode ?? 0, await readJson(server, response))
   } finally {
@@ -103,28 +128,28 @@ async function send(
 function exchange(
   server: ServerAddress,
   socket: TLSSocket,
-  method: 'GET' | 'POST',
-  path: string,
-  token: string | undefined,
-  timeoutMs: number,
+  asked: {
+    readonly method: string
+    readonly path: string
+    readonly headers: Readonly<Record<string, string | number>>
+    readonly json: string | undefined
+    readonly timeoutMs: number
+  },
 ): Promise<IncomingMessage> {
+  const { method, path, headers, json, timeoutMs } = asked
   return new Promise((resolve, reject) => {
     const outgoing = request(new URL(path, server.url), {
       method,
       createConnection: () => socket,
       signal: AbortSignal.timeout(timeoutMs),
-      headers: {
-        accept: 'application/json',
-        ...(method === 'POST' ? { 'content-length': 0 } : {}),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
+      headers,
     })
     outgoing.on('response', resolve)
     outgoing.on('error', cause => {
       socket.destroy()
       reject(lost(server, cause))
     })
-    outgoing.end()
+    outgoing.end(json)
   })
 }
 

@@ -28,7 +28,16 @@ export {
 } from './client.ts'
 export { type LocalPolicy, openLocalPolicy, supposed } from './policy-desk.ts'
 export { rejudgeBy } from './rejudging.ts'
+export {
+  type AccessMade,
+  type DecisionAnswer,
+  type ExplanationAnswer,
+  type RequestAnswer,
+  readExplanation,
+  type StatementAnswer,
+} from './request-answers.ts'
 export { type ApiCall, type ApprovalsApi, Requests, type RequestsOptions } from './requests.ts'
+export type { AccessWish, ExplainQuery, RequestsQuery } from './requests-client.ts'
 export {
   type ApiBackend,
   type ApiRoute,

@@ -4,7 +4,7 @@ import type { Principal } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { ApprovalRequest, RequestState } from '../store/index.ts'
 import { type Analyse, explainPolicy, irreversibleIn, supposed } from './policy-desk.ts'
-import { requestView } from './request-view.ts'
+import type { requestView } from './request-view.ts'
 import { boolean, type JsonObject, maybe, number, text, texts } from './shape.ts'
 
 /** What of the approvals the API needs; `Approvals` is one. */
@@ -24,6 +24,8 @@ export type ApiCall = {
   /** Aborted when whoever asked is gone. */
   readonly signal: AbortSignal
 }
+
+type Call = ApiCall & { readonly view: typeof requestView }
 
 export type RequestsOptions = {
   readonly approvals: ApprovalsApi
@@ -68,7 +70,9 @@ export class Requests {
   }
 
   /** Throws: NOT_FOUND no such route, or request; USAGE; what `Approvals` throws. */
-  async answer(call: ApiCall): Promise<unknown> {
+  async answer(asked: ApiCall): Promise<unknown> {
+    // Loaded here, because the client shares this folder and has no use for approvals and the parser.
+    const call: Call = { ...asked, view: (await import('./request-view.ts')).requestView }
     const [first, id = '', verb] = call.path
     const route = [call.method, first, ...(call.path.length > 1 ? ['ID'] : []), verb]
     switch (route.filter(part => part !== undefined).join(' ')) {
@@ -98,15 +102,15 @@ export class Requests {
     throw new DbgateError('NOT_FOUND', `no such route: ${call.method} ${call.path.join('/')}`)
   }
 
-  #viewer({ principal }: ApiCall) {
+  #viewer({ principal }: Call) {
     return { principal, isAuditor: this.#options.isAuditor(principal) }
   }
 
-  #view(request: ApprovalRequest, { principal }: ApiCall): unknown {
-    return requestView(request, principal)
+  #view(request: ApprovalRequest, { principal, view }: Call): unknown {
+    return view(request, principal)
   }
 
-  #list(call: ApiCall): unknown {
+  #list(call: Call): unknown {
     const { query } = call
     const state = query.getAll('state').flatMap(each => each.split(','))
     const states = state.map(each => oneOf(each, STATES, 'state'))
@@ -120,14 +124,14 @@ export class Requests {
     return found.map(request => this.#view(request, call))
   }
 
-  async #show(call: ApiCall, id: string): Promise<unknown> {
+  async #show(call: Call, id: string): Promise<unknown> {
     const request = this.#options.approvals.get(this.#viewer(call), id)
     return this.#whole(request, call)
   }
 
   /** With what cannot be undone in it, which takes the parser. */
-  async #whole(request: ApprovalRequest, { principal }: ApiCall): Promise<unknown> {
-    if (request.kind === 'access') return requestView(request, principal)
+  async #whole(request: ApprovalRequest, { principal, view }: Call): Promise<unknown> {
+    if (request.kind === 'access') return view(request, principal)
     const { text, textBase64 } = request.statement
     const analysis =
       textBase64 === undefined ? await this.#options.analyse(request.target, text) : undefined
@@ -135,10 +139,10 @@ export class Requests {
       analysis === undefined
         ? { word: 'UNREAD', why: 'its text is not UTF-8' }
         : irreversibleIn(analysis)
-    return requestView(request, principal, irreversible)
+    return view(request, principal, irreversible)
   }
 
-  async #wait(call: ApiCall, id: string): Promise<unknown> {
+  async #wait(call: Call, id: string): Promise<unknown> {
     const { approvals } = this.#options
     const { query, signal } = call
     const timeoutMs = waitOf(query.get('timeout_ms'))
@@ -148,7 +152,7 @@ export class Requests {
     return this.#view(settled ?? request, call)
   }
 
-  async #decide(call: ApiCall, id: string, vote: 'approve' | 'deny'): Promise<unknown> {
+  async #decide(call: Call, id: string, vote: 'approve' | 'deny'): Promise<unknown> {
     const { approvals, policyNow } = this.#options
     const { principal, agent, body } = call
     const comment = field(body, 'comment', text)
@@ -170,13 +174,13 @@ export class Requests {
     }
   }
 
-  #review(call: ApiCall, id: string): unknown {
+  #review(call: Call, id: string): unknown {
     const reviewer = { ...this.#viewer(call), isAgent: call.agent !== undefined }
     const comment = field(call.body, 'comment', text) ?? ''
     return this.#view(this.#options.approvals.access.review(id, reviewer, comment), call)
   }
 
-  #access(call: ApiCall): unknown {
+  #access(call: Call): unknown {
     const { principal, agent, body } = call
     const { approvals, policy, policyNow } = this.#options
     const target = field(body, 'target', text) ?? ''
@@ -218,7 +222,7 @@ export class Requests {
     return { request: this.#view(made.request, call), is_new: made.isNew, told: [] }
   }
 
-  #grants(call: ApiCall): unknown {
+  #grants(call: Call): unknown {
     const { approvals } = this.#options
     const viewer = this.#viewer(call)
     if (call.query.has('all')) {
@@ -230,13 +234,13 @@ export class Requests {
       .map(({ id }) => this.#view(approvals.get(viewer, id), call))
   }
 
-  #end(call: ApiCall, id: string): unknown {
+  #end(call: Call, id: string): unknown {
     const by = { ...this.#viewer(call), isAdmin: false }
     const reason = field(call.body, 'reason', text)
     return this.#view(this.#options.approvals.access.end(id, by, reason), call)
   }
 
-  #explain(call: ApiCall): Promise<unknown> {
+  #explain(call: Call): Promise<unknown> {
     const { approvals, policy, environmentOf, analyse, now } = this.#options
     const { principal, body } = call
     const target = field(body, 'target', text) ?? ''

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict'
+import type { Server } from 'node:https'
+import { request as httpsRequest } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import {
+  type ApiClient,
+  createApiClient,
+  createApiServer,
+  fingerprintOf,
+  Requests,
+} from '../../src/api/index.ts'
+import { DbgateError } from '../../src/errors.ts'
+import type { Principal } from '../../src/identity/index.ts'
+import type { Policy } from '../../src/policy/index.ts'
+import {
+  ana,
+  ben,
+  codeOf,
+  Desk,
+  errorOf,
+  filing,
+  kim,
+  lee,
+  p1,
+  terms,
+} from '../approval/builders.ts'
+import { analyse, policyOf, ready } from '../policy/asking.ts'
+import { SAMPLE } from '../policy/sample.ts'
+import { FIRST } from '../tunnel/certificates.ts'
+
+const PEOPLE: Readonly<Record<string, Principal>> = { ana, ben, kim, lee }
+
+describe('api/requests', () => {
+  let desk: Desk
+  let policy: Policy
+  let server: Server
+  let url: string
+
+  before(async () => {
+    await ready()
+    policy = await policyOf(SAMPLE)
+  })
+  beforeEach(async () => {
+    desk = new Desk()
+    const requests = new Requests({
+      approvals: desk.approvals,
+      policy: () => policy,
+      policyNow: () => p1,
+      isAuditor: ({ user }) => user === kim.user,
+      environmentOf: () => 'production',
+      analyse: (_target, sql) => analyse(sql),
+      now: desk.clock.now,
+    })
+    server = createApiServer({
+      ...FIRST,
+      backend: {
+        problems: () => [],
+        isReady: () => true,
+        discovery: async () => ({}),
+        verify: async token => {
+          const principal = PEOPLE[token]
+          if (principal === undefined) throw new DbgateError('UNAUTHORIZED', 'sign-in refused')
+          return principal
+        },
+        answer: async () => ({}),
+        call: call => requests.answer(call),
+        renew: () => 0,
+        admit: () => {},
+        tunnel: () => {},
+        refused: () => {},
+      },
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterEach(async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+    desk.close()
+  })
+
+  function as(name: string, agent?: string): ApiClient {
+    return createApiClient({
+      server: { url, pin: fingerprintOf(FIRST.cert) },
+      token: async () => name,
+      agent: async () => agent,
+    })
+  }
+
+  /** A request as no client of ours would send it. */
+  function raw(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body = '',
+  ): Promise<{ status: number; headers: Record<string, unknown>; body: string }> {
+    return new Promise((resolve, reject) => {
+      const options = { method, headers, rejectUnauthorized: false, agent: false as const }
+      const outgoing = httpsRequest(`${url}/api/v1/${path}`, options, response => {
+        let text = ''
+        response.setEncoding('utf8').on('data', chunk => {
+          text += chunk
+        })
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+        )
+      })
+      outgoing.on('error', reject)
+      outgoing.end(body)
+    })
+  }
+
+  it('shows an approver the whole statement and its parameters as they are', async () => {
+    const text = `DELETE FROM orders\nWHERE note = '${'x'.repeat(9000)}\u001b]52;c;\u202e'`
+    const parameters = ['a\u0000b', null, { base64: '/w==' }]
+    const made = filing(text)
+    const shown = { ...made.shown, parameters }
+    const { hold } = desk.approvals.holds.file({ ...made, shown })
+    const { statement, waitsForYou, via } = await as('ben').request(hold.id)
+    assert.equal(statement?.sql, text)
+    assert.deepEqual(statement?.parameters, parameters)
+    assert.equal(statement?.irreversible, undefined)
+    assert.deepEqual([waitsForYou, via], [true, 'claude'])
+  })
+
+  it('tells a statement that cannot be undone, wherever it hides', async () => {
+    const words = []
+    for (const text of [
+      'DROP TABLE orders',
+      'WITH d AS (DELETE FROM orders RETURNING 1) SELECT count(*) FROM d',
+      'UPDATE orders SET note = 1 WHERE true',
+      "DELETE FROM orders WHERE id = 1; SELECT 'DROP'",
+      'SELECT 1; TRUNCATE orders',
+      'this is no SQL',
+    ]) {
+      const { hold } = desk.approvals.holds.file(filing(text))
+      words.push((await as('ben').request(hold.id)).statement?.irreversible?.word)
+    }
+    assert.deepEqual(words, ['DROP', 'DELETE', 'UPDATE', undefined, 'TRUNCATE', 'UNREAD'])
+  })
+
+  it('lists what waits for whom, and hides the rest', async () => {
+    const { hold } = desk.approvals.holds.file(filing())
+    const ids = async (name: string, which: 'decide' | 'mine' | 'all') =>
+      (await as(name).requests({ which })).map(({ id }) => id)
+    assert.deepEqual(await ids('ben', 'decide'), [hold.id])
+    assert.deepEqual(await ids('ana', 'decide'), [])
+    assert.deepEqual(await ids('ana', 'mine'), [hold.id])
+    assert.deepEqual(await ids('kim', 'all'), [hold.id])
+    assert.equal(await codeOf(() => ids('ben', 'all')), 'DENIED')
+    assert.equal(await codeOf(() => as('lee').request(hold.id)), 'NOT_FOUND')
+    assert.equal(
+      await codeOf(() => as('ben').requests({ which: 'decide', state: 'opne' })),
+      'USAGE',
+    )
+  })
+
+  it('has a decision of somebody who may make it', async () => {
+    const { hold } = desk.approvals.holds.file(filing())
+    const waited = as('ana').waitFor(hold.id, 20_000)
+    const { request, missing } = await as('ben').decide(hold.id, 'approve', 'fine')
+    assert.deepEqual([request.state, missing], ['approved', []])
+    assert.deepEqual(request.decided[0], {
+      by: ben.user,
+      what: 'approved',
+      at: desk.clock.now(),
+      comment: 'fine',
+    })
+    assert.equal((await waited).state, 'approved')
+    const error = await errorOf(() => as('kim').decide(hold.id, 'deny', 'late'))
+    assert.deepEqual([error.code, error.exitCode], ['STALE', 9])
+  })
+
+  it('says what a first of two votes still needs', async () => {
+    const two = terms(['dba'], 2)
+    const { hold } = desk.approvals.holds.file(filing('DELETE FROM a', { terms: two }))
+    const { request, missing } = await as('ben').decide(hold.id, 'approve')
+    assert.deepEqual([request.state, request.have, request.need], ['open', 1, 2])
+    assert.deepEqual(missing, [{ by: ['dba'], need: 1 }])
+  })
+
+  const refused: readonly [
+    who: string,
+    agent: string | undefined,
+    vote: 'approve' | 'deny',
+    string,
+  ][] = [
+    ['ana', undefined, 'approve', 'DENIED'],
+    ['lee', undefined, 'approve', 'DENIED'],
+    ['ben', 'claude', 'approve', 'DENIED'],
+    ['ben', 'claude', 'deny', 'DENIED'],
+  ]
+  for (const [who, agent, vote, code] of refused) {
+    it(`refuses ${vote} by ${who}${agent === undefined ? '' : ` through ${agent}`}`, async () => {
+      const { hold } = desk.approvals.holds.file(filing())
+      assert.equal(await codeOf(() => as(who, agent).decide(hold.id, vote, 'because')), code)
+      assert.equal(desk.state(hold.id), 'open')
+    })
+  }
+
+  it('asks for a reason to say no', async () => {
+    const { hold } = desk.approvals.holds.file(filing())
+    assert.equal(await codeOf(() => as('ben').decide(hold.id, 'deny', ' ')), 'USAGE')
+    assert.equal((await as('ben').decide(hold.id, 'deny', 'wrong table')).request.state, 'denied')
+  })
+
+  it('refuses what needs a fresh sign-in, and says that it always will', async () => {
+    const stepUp = terms(['dba'], 1, { presence: 'step-up' })
+    const { hold } = desk.approvals.holds.file(filing('DELETE FROM a', { terms: stepUp }))
+    const error = await errorOf(() => as('ben').decide(hold.id, 'approve'))
+    assert.equal(error.code, 'PRESENCE')
+    assert.match(error.detail ?? '', /nobody can approve this here/)
+  })
+
+  it('lets who asked take it back, and nobody else', async () => {
+    const { hold } = desk.approvals.holds.file(filing())
+    assert.equal(await codeOf(() => as('ben').withdraw(hold.id)), 'DENIED')
+    assert.equal((await as('ana').withdraw(hold.id)).state, 'withdrawn')
+  })
+
+  describe('roles for a while', () => {
+    const wish = { target: 'prod', role: 'writer', reason: 'INC-4021', isBreakGlass: false }
+
+    it('are asked for once, approved, listed and ended', async () => {
+      const { request, isNew } = await as('lee').access({ ...wish, forMs: 60_000 })
+      const again = await as('lee').access(wish)
+      assert.deepEqual([isNew, again.isNew, again.request.id], [true, false, request.id])
+      assert.deepEqual(await as('lee').grants({ all: false }), [])
+      await as('ben').decide(request.id, 'approve')
+      const [grant] = await as('lee').grants({ all: false })
+      assert.deepEqual(
+        [grant?.id, grant?.role, grant?.access?.forMs],
+        [request.id, 'writer', 60_000],
+      )
+      assert.equal((await as('lee').endGrant(request.id)).state, 'ended')
+      assert.deepEqual(await as('kim').grants({ all: true }), [])
+    })
+
+    it('are not to be had beyond what the policy gives', async () => {
+      const code = (more: object) => codeOf(() => as('lee').access({ ...wish, ...more }))
+      assert.equal(await code({ forMs: 5 * 3_600_000 }), 'USAGE')
+      assert.equal(await code({ reason: undefined }), 'USAGE')
+      assert.equal(await code({ role: 'migrator' }), 'DENIED')
+      assert.equal(await code({ isBreakGlass: true }), 'DENIED')
+      assert.deepEqual(desk.log.records, [])
+    })
+  })
+
+  describe('why', () => {
+    it('is told of one’s own rights', async () => {
+      const found = await as('ana').explain({ sql: 'drop table orders', target: 'prod' })
+      assert.equal(found.verdict, 'denied')
+      assert.ok(
+        found.rules.some(({ name, matched }) => name === 'no-drop-prod' && matched === 'yes'),
+      )
+      assert.equal(
+        await codeOf(() => as('lee').explain({ sql: '', target: 'nowhere' })),
+        'NO_TARGET',
+      )
+    })
+
+    it('is told of others to auditors only', async () => {
+      const query = { sql: 'select 1', target: 'prod', groups: ['support'] }
+      assert.equal(await codeOf(() => as('ben').explain(query)), 'DENIED')
+      const found = await as('kim').explain(query)
+      assert.deepEqual([found.verdict, found.role.name], ['allowed', 'reader'])
+    })
+  })
+
+  describe('a request that no client of ours sends', () => {
+    const json = { authorization: 'Bearer ben', 'content-type': 'application/json' }
+
+    it('is refused without a sign-in, of another type, or too long', async () => {
+      const path = 'requests/h-2222/approve'
+      const status = async (headers: Record<string, string>, body?: string) =>
+        (await raw('POST', path, headers, body)).status
+      assert.equal(await status({ 'content-type': 'application/json' }, '{}'), 401)
+      assert.equal(await status({ ...json, 'content-type': 'text/plain' }, '{}'), 400)
+      assert.equal(await status(json, '[]'), 400)
+      assert.equal(await status(json, '{"comment": 7}'), 400)
+      assert.equal(await status(json, JSON.stringify({ comment: 'x'.repeat(70_000) })), 413)
+      assert.equal(
+        await status({ ...json, 'transfer-encoding': 'chunked' }, `"${'x'.repeat(70_000)}"`),
+        413,
+      )
+      assert.equal(await status(json, '{}'), 404)
+    })
+
+    it('gets nothing that would let a page of another site read the answer', async () => {
+      const { headers } = await raw('GET', 'requests', { ...json, origin: 'https://evil.example' })
+      assert.deepEqual(
+        Object.keys(headers).filter(name => name.startsWith('access-control')),
+        [],
+      )
+      assert.equal((await raw('OPTIONS', 'requests', json)).status, 404)
+      assert.equal((await raw('PUT', 'requests/h-2222/approve', json)).status, 404)
+    })
+  })
+})
