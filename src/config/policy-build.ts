@@ -151,9 +151,9 @@ function settings<T>(
 }
 
 function buildTest(test: PolicyFile['tests'][number], lineOf: LineOf): PolicyTest {
-  const { groups = [], user, via, role } = test.as
+  const { groups = [], user, via, role, grant } = test.as
   return {
-    as: { groups, user, via, role },
+    as: { groups, user, via, role, grant },
     on: test.on,
     time: test.at === undefined ? undefined : Date.parse(test.at),
     expect: test.expect.map(({ sql, gives, rule, rows_estimate, in_transaction }, index) => ({

@@ -121,8 +121,9 @@ function checkSettings(policy: Source, known: Known, found: Findings): void {
     const written = valueAt(policy.value, [key])
     for (const name of isRecord(written) ? Object.keys(written) : []) {
       if (name === '*') continue
-      const problems = unknownName(policy, [key, name], what, name, valid)
-      found.problems.push(...problems)
+      if (valid === undefined || valid.includes(name)) continue
+      const message = `there is no ${what} "${name}"${suggest(name, valid)}`
+      found.problems.push(policy.problemAtKey([key, name], message))
     }
   }
   check('unknown', 'target or environment', places)
@@ -149,6 +150,10 @@ function checkTests(policy: Source, known: Known, found: Findings): void {
     found.problems.push(...unknownName(policy, [...at, 'on'], 'target', test.on, targets))
     const role = valueAt(test, ['as', 'role'])
     found.problems.push(...unknownName(policy, [...at, 'as', 'role'], 'role', role, known.roles))
+    if (valueAt(test, ['as', 'grant']) !== undefined && role === undefined) {
+      const message = 'grant says how they have a role: name the role'
+      found.problems.push(policy.problemAtKey([...at, 'as', 'grant'], message))
+    }
     const valid = known.rules && [
       ...known.rules,
       ...RESERVED_RULES,

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { isTimeZone, nearestTimeZone, readTimeWindow, type TimeWindow } from './policy-time.ts'
-import { CLASSES, HAZARDS, nearestKind, readKind, WHERES } from './policy-words.ts'
+import { CLASSES, GRANTS, HAZARDS, nearestKind, readKind, WHERES } from './policy-words.ts'
 import { listOf, member, name, text } from './values.ts'
 
 /** One value or a list of them; either way the program sees a list. */
@@ -50,6 +50,9 @@ const zone = readInto(
   nearestTimeZone,
 )
 
+/** Said only where nothing else is wrong: a key that is misspelled is a key that was meant. */
+export const onlyIfSound = ({ issues }: z.core.ParsePayload) => issues.length === 0
+
 const time = z
   .strictObject({
     inside: windows.optional().describe('Matches while the clock is in one of these.'),
@@ -58,6 +61,7 @@ const time = z
   })
   .refine(({ inside, outside }) => (inside === undefined) !== (outside === undefined), {
     error: 'time needs either inside or outside',
+    when: onlyIfSound,
   })
 
 /** More rows than this. */
@@ -91,6 +95,9 @@ const KEYS = {
     'The person is in one of them.',
   ),
   users: oneOrMore(member, 'a user or a list of users').describe('The person is one of them.'),
+  grant: chosen(GRANTS).describe(
+    'Where the role comes from. A role taken in an emergency is under all rules that do not say otherwise.',
+  ),
   via: oneOrMore(label, 'agent, or the name of a tool').describe(
     'The tool by its own word; agent means any known AI agent. Can only make things stricter.',
   ),
@@ -116,6 +123,7 @@ export type ConditionsFile = z.output<typeof conditions>
 
 const block = conditions.refine(keys => Object.keys(keys).length > 0, {
   error: 'this needs at least one key, or it would hold for everything',
+  when: onlyIfSound,
 })
 const blocks = z.union([block.transform(one => [one]), listOf(block, 'a list of conditions')], {
   error: 'a map of conditions, or a list of such maps',
@@ -132,6 +140,7 @@ export const when = z
   })
   .refine(keys => keys.or === undefined || Object.keys(keys).some(isOwnKey), {
     error: 'or adds to the other keys: there are none',
+    when: onlyIfSound,
   })
 
 function isOwnKey(key: string): boolean {

@@ -2,7 +2,7 @@
 
 import type { RowsEstimate } from './policy-conditions.ts'
 import type { TimeWindow } from './policy-time.ts'
-import type { CLASSES, HAZARDS, NEEDS, WHERES } from './policy-words.ts'
+import type { CLASSES, GRANTS, HAZARDS, NEEDS, WHERES } from './policy-words.ts'
 
 export type May = (typeof NEEDS)[number]
 
@@ -53,6 +53,7 @@ export type Conditions = {
   readonly where?: readonly (typeof WHERES)[number][]
   readonly groups?: readonly string[]
   readonly users?: readonly string[]
+  readonly grant?: readonly (typeof GRANTS)[number][]
   readonly via?: readonly string[]
   readonly application?: readonly string[]
   readonly environment?: readonly string[]
@@ -118,6 +119,8 @@ export type PolicyTest = {
     readonly user: string | undefined
     readonly via: string | undefined
     readonly role: string | undefined
+    /** How they have that role; undefined: by the policy. */
+    readonly grant: 'request' | 'break-glass' | undefined
   }
   readonly on: string
   readonly time: number | undefined

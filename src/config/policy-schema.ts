@@ -1,7 +1,7 @@
 /** What may stand in a policy file: the one source of its validation and of schema/policy.json. */
 
 import { z } from 'zod'
-import { when } from './policy-conditions.ts'
+import { onlyIfSound, when } from './policy-conditions.ts'
 import { NEEDS } from './policy-words.ts'
 import { duration, integer, listOf, member, name, namedMap, text } from './values.ts'
 
@@ -16,7 +16,7 @@ const targets = listOf(
   'a list of targets',
 )
 const on = targets.default(['*']).describe('Where it applies. Default everywhere.')
-const sentence = text('one line of text', /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,250}$/u)
+const sentence = text('one line of text', /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,1000}$/u)
 const notify = z
   .array(name, { error: 'a list of names from notify in dbgate.yaml' })
   .default([])
@@ -47,6 +47,7 @@ const entry = z
   })
   .refine(({ roles, may_request }) => roles !== undefined || may_request !== undefined, {
     error: 'this needs roles, may_request or both',
+    when: onlyIfSound,
   })
 
 const approve = z.strictObject({
@@ -140,6 +141,7 @@ const limit = z
   })
   .refine(given => Object.keys(given).some(key => key !== 'on' && key !== 'roles'), {
     error: 'this needs rows, time, connections or statements_per_minute',
+    when: onlyIfSound,
   })
 
 /** A word for every target, or one for each; the stricter word wins where two apply. */
@@ -166,16 +168,24 @@ const test = z.strictObject({
       user: member.optional(),
       via: member.optional(),
       role: name.optional().describe('Default the strongest they have.'),
+      grant: z
+        .enum(['request', 'break-glass'], { error: 'request or break-glass' })
+        .optional()
+        .describe('They have the role for a while: it was asked for, or taken.'),
     })
     .refine(({ groups, user }) => groups !== undefined || user !== undefined, {
       error: 'this needs groups, user or both',
+      when: onlyIfSound,
     }),
   on: name.describe('The target.'),
   at: text(
     'a time like 2026-03-03T10:00:00+01:00',
     /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/,
   )
-    .refine(value => !Number.isNaN(Date.parse(value)), { error: 'expected a time there is' })
+    .refine(value => !Number.isNaN(Date.parse(value)), {
+      error: 'expected a time there is',
+      when: onlyIfSound,
+    })
     .optional()
     .describe('When. Default Wednesday 2026-01-07, noon, UTC.'),
   expect: listOf(expectation, 'a list of { sql, gives, rule }'),

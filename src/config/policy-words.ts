@@ -8,6 +8,9 @@ export const NEEDS = ['read', 'write', 'ddl', 'admin'] as const
 /** What a statement can be classed as. */
 export const CLASSES = [...NEEDS, 'session', 'transaction'] as const
 
+/** Where a role comes from: given for good, asked for, or taken in an emergency. */
+export const GRANTS = ['policy', 'request', 'break-glass'] as const
+
 /** How much an UPDATE's or DELETE's condition holds back. */
 export const WHERES = ['missing', 'trivial', 'present'] as const
 

@@ -53,16 +53,22 @@ export function bareGrantsOf(
       : undefined
     if (may !== undefined) grants.set(`${grant.target}\0${grant.role}`, { ...grant, may })
   }
-  const open = extra.filter(({ expiresAt }) => expiresAt > at)
-  for (const { from, id, target, role, expiresAt } of open.toSorted(byExpiry)) {
-    put({ from, id, target, role, expiresAt, at: undefined })
+  const open = extra.filter(({ expiresAt }) => expiresAt > at).toSorted(byExpiry)
+  const putExtra = (wanted: ExtraGrant['from']) => {
+    for (const { from, id, target, role, expiresAt } of open) {
+      if (from === wanted) put({ from, id, target, role, expiresAt, at: undefined })
+    }
   }
+  // The later ones replace the earlier: what is asked for adds nothing to having a role for good, what is taken
+  // in an emergency does, where a rule says so.
+  putExtra('request')
   for (const entry of document.people) {
     if (!isAmong(entry, principal)) continue
     for (const [target, role] of Object.entries(entry.roles)) {
       put({ from: 'policy', id: undefined, target, role, expiresAt: undefined, at: entry.at })
     }
   }
+  putExtra('break-glass')
   return [...grants.values()].sort(byStrength)
 }
 

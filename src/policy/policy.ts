@@ -1,4 +1,4 @@
-import type { PolicyDocument } from '../config/index.ts'
+import type { PolicyDocument, PolicyTest } from '../config/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { type BreakGlass, breakGlassFor, type Requestable, requestableBy } from './access.ts'
 import { describeTarget, type TargetView } from './describe.ts'
@@ -69,7 +69,7 @@ export class Policy {
     return runTests(
       {
         tests: this.document.tests ?? [],
-        grantFor: (principal, target, role) => grantFor(this, principal, target, role),
+        grantFor: (principal, test) => grantInTest(this, principal, test),
         evaluate: question => this.evaluate(question),
       },
       options,
@@ -104,6 +104,20 @@ export function grantFor(
   return policy
     .grantsOf(principal, extra)
     .find(grant => grant.target === target && (role === undefined || grant.role === role))
+}
+
+/** The grant that a test speaks of: one of the policy, or one for a while that it says is there. */
+function grantInTest(
+  policy: Policy,
+  principal: Principal,
+  { as: { role, grant: from }, on: target }: PolicyTest,
+): Grant | undefined {
+  if (from === undefined || role === undefined) return grantFor(policy, principal, target, role)
+  const expiresAt = Number.MAX_SAFE_INTEGER
+  const extra = { at: 0, grants: [{ id: 'test', target, role, from, expiresAt }] }
+  return policy
+    .grantsOf(principal, extra)
+    .find(grant => grant.target === target && grant.role === role && grant.from === from)
 }
 
 /** True where no verdict can depend on what a text says: all of it is allowed. */

@@ -1,6 +1,7 @@
 import type { Conditions, PolicyRule } from '../config/index.ts'
 import type { Principal } from '../identity/index.ts'
-import { type Check, checksOf } from './checks.ts'
+import type { Check } from './check.ts'
+import { checksOf } from './checks.ts'
 import { isIdle, type Subject } from './subject.ts'
 
 /** Whether a rule is about a statement. `maybe`: not by its facts, but it runs code that can't be read. */

@@ -28,11 +28,7 @@ export type TestOptions = {
 
 type Asked = {
   readonly tests: readonly PolicyTest[]
-  readonly grantFor: (
-    principal: Principal,
-    target: string,
-    role: string | undefined,
-  ) => Grant | undefined
+  readonly grantFor: (principal: Principal, test: PolicyTest) => Grant | undefined
   readonly evaluate: (question: Question) => Verdict
 }
 
@@ -44,7 +40,7 @@ export async function runTests(policy: Asked, options: TestOptions): Promise<Tes
   const results: TestResult[] = []
   for (const test of policy.tests) {
     const principal = principalOf(test)
-    const grant = policy.grantFor(principal, test.on, test.as.role)
+    const grant = policy.grantFor(principal, test)
     for (const expected of test.expect) {
       const got =
         grant === undefined

@@ -1,4 +1,4 @@
-import type { Check } from './checks.ts'
+import type { Check } from './check.ts'
 import { type Block, type Live, matchBlock, matchOf, type Rule, takesAway } from './rule.ts'
 import type { Subject } from './subject.ts'
 

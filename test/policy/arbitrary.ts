@@ -34,6 +34,7 @@ const situation = {
   groups: some('engineering', 'dba'),
   users: some('ana@acme.dev', 'ben@acme.dev'),
   environment: some('production', 'staging'),
+  grant: some('policy', 'request'),
   time: fc.constantFrom('inside' as const, 'outside' as const).map(is => {
     return { is, windows: [WINDOW], zone: 'Europe/Berlin' }
   }),

@@ -124,6 +124,30 @@ describe('policy/tests', () => {
     assert.match(results[0]?.at ?? '', /p0\.yaml:\d+$/)
   })
 
+  it('runs tests under a role that is had for a while', async () => {
+    const { document } = await policyOf(`version: 1
+roles: { writer: { may: [read, write] } }
+rules:
+  - name: at-night
+    when: { class: write, unless: { grant: break-glass } }
+    then: deny
+tests:
+  - as: { groups: [x], role: writer, grant: break-glass }
+    on: prod
+    expect: [{ sql: DELETE FROM t, gives: allowed }]
+  - as: { groups: [x], role: writer, grant: request }
+    on: prod
+    expect: [{ sql: DELETE FROM t, gives: denied, rule: at-night }]
+  - as: { groups: [x], role: writer }
+    on: prod
+    expect: [{ sql: DELETE FROM t, gives: denied, rule: grant }]`)
+    const results = await compilePolicy(document).runTests(options)
+    assert.deepEqual(
+      results.map(({ passed }) => passed),
+      [true, true, true],
+    )
+  })
+
   it('fails a test for the outcome, for the rule, and for a target nobody may reach', async () => {
     const { document } = await withRules(
       '- { name: no-drop, when: { kind: DROP }, then: deny }',
