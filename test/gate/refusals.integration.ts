@@ -310,6 +310,25 @@ describe('refused statements', () => {
           }
         })
 
+        it('end with the transaction whose changes nobody else could see', async () => {
+          const building = await startBareGate(database, { may: ['read', 'write', 'ddl'] })
+          const client = new pg.Client({ connectionString: building.url })
+          await client.connect()
+          try {
+            await client.query('begin')
+            await client.query('create or replace function f() returns int language sql return 7')
+            // Nobody else can see yet what it does.
+            await assert.rejects(client.query('select f()'), { code: '42501' })
+            await client.query('rollback')
+            await client.query('create or replace function f() returns int language sql return 7')
+            const { rows: found } = await client.query('select f()')
+            assert.deepEqual(found, [{ f: 7 }])
+          } finally {
+            await client.end()
+            await building.close()
+          }
+        })
+
         it('end a copy that may not begin, and nothing else', async () => {
           const reading = await startBareGate(database, { may: ['read'] })
           const client = new pg.Client({ connectionString: reading.url })
