@@ -2,6 +2,8 @@ import { pad, type Terminal } from '../src/terminal.ts'
 import type { CommandClass } from './index.ts'
 import { wrap } from './report.ts'
 
+const COLUMNS = 80
+
 /** The root page: static, so that it needs nothing but this file. It lists only what exists. */
 export function rootHelp(groups: ReadonlyMap<string, readonly string[]>): readonly string[] {
   const width = Math.max(...[...groups.keys()].map(group => group.length))
@@ -13,7 +15,11 @@ export function rootHelp(groups: ReadonlyMap<string, readonly string[]>): readon
     '  dbgate connect prod              open a local tunnel',
     '  dbgate connect prod -- psql      ...and start something inside it',
     '',
-    ...[...groups].map(([group, names]) => `${pad(group, width)}  ${names.join('  ')}`),
+    ...[...groups].flatMap(([group, names]) =>
+      wrap(names.join(' '), COLUMNS - width - 2 - names.length).map(
+        (line, index) => `${pad(index === 0 ? group : '', width)}  ${line.replaceAll(' ', '  ')}`,
+      ),
+    ),
     '',
     'dbgate help COMMAND: flags and examples · dbgate help exit-codes',
   ]
@@ -30,8 +36,10 @@ export const EXIT_CODES: readonly (readonly [code: string, name: string, when: s
   ['6', 'not_found', 'no such target, or none that is open to you'],
   ['7', 'unreachable', 'the server or the database cannot be reached'],
   ['8', 'pending', 'waiting for a person'],
+  ['9', 'stale', 'decided already, expired, withdrawn'],
   ['10', 'port', 'the local port is taken'],
   ['11', 'integrity', 'audit verify found a break'],
+  ['12', 'tests', 'policy test: at least one test failed'],
   ['125', 'wrapper', 'connect … -- command: dbgate failed before the command started'],
   ['126, 127', '', 'the command is not executable, not found'],
   ['130', '', '^C'],

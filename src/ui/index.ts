@@ -5,6 +5,15 @@
  * been through `visible` before it is part of a state.
  */
 export {
+  type ApproveCard,
+  type ApproveChoice,
+  type ApproveKey,
+  type ApproveState,
+  initialApprove,
+  pressApprove,
+  unseen,
+} from './approve-state.ts'
+export {
   initialPanel,
   type PanelClient,
   type PanelEvent,
@@ -13,3 +22,4 @@ export {
   reducePanel,
 } from './panel-state.ts'
 export { type ShownPanel, type ShowOptions, showPanel } from './show.ts'
+export { type ShowApproveOptions, showApprove } from './show-approve.ts'

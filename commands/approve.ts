@@ -1,0 +1,57 @@
+import { string as arg } from '@oclif/core/args'
+import { boolean, string } from '@oclif/core/flags'
+import { visible } from '../src/terminal.ts'
+import { BaseCommand } from './base.ts'
+import { findWaiting, refuseAgent, sayDecision, waitUntilRan } from './deciding.ts'
+import { usage } from './report.ts'
+import { cardLines, cardOf } from './request-card.ts'
+import { openSignedIn } from './signed-in.ts'
+
+export default class Approve extends BaseCommand {
+  static override summary = 'let what waits for you happen, once'
+  static override description =
+    'On a terminal it shows all of what would run and asks. Elsewhere --yes is the answer, and the statement is printed whole.\nAn agent cannot approve for a person, and nobody approves their own.'
+  static override examples = ['dbgate approve', 'dbgate approve h-7f3k']
+  static override args = { id: arg({ description: 'the whole id; the only one if left out' }) }
+  static override flags = {
+    reason: string({ description: 'a comment for whoever asked', helpValue: 'TEXT' }),
+    yes: boolean({ char: 'y', description: 'do not ask' }),
+  }
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Approve)
+    const { io, terminal } = this
+    await refuseAgent(io, args.id)
+    const isAsked = !flags.yes && this.mayAsk(flags)
+    if (!isAsked && !flags.yes) throw usage('nobody is there to ask; --yes approves', 'approve')
+    const { api } = await openSignedIn(io, flags.server)
+    const request = await findWaiting(api, args.id, 'approve')
+    const card = cardOf(request, terminal, io.now())
+    let vote: 'approve' | 'deny' = 'approve'
+    let comment = flags.reason
+    if (isAsked) {
+      const { showApprove } = await import('../src/ui/index.ts')
+      const choice = await showApprove({
+        card: { ...card, id: request.id, word: request.statement?.irreversible?.word },
+        marks: terminal.marks,
+        isColour: terminal.paint.red('x') !== 'x',
+        stdin: io.stdin,
+        stderr: io.stderr,
+        now: io.now,
+      })
+      if (choice.what === 'later') {
+        terminal.say(`${visible(request.id)} is as it was`)
+        return
+      }
+      vote = choice.what
+      comment = choice.comment ?? comment
+    } else if (!flags.json) {
+      for (const line of cardLines(card)) terminal.out(line)
+    }
+    const decision = await api.decide(request.id, vote, comment)
+    const ran = await waitUntilRan(api, decision)
+    this.result(flags.json, { ...decision.raw, request: ran.raw }, () =>
+      sayDecision(terminal, decision, ran, io.now()),
+    )
+  }
+}
