@@ -153,8 +153,11 @@ function type(before: ApproveState, what: Typing, typed: string, key: ApproveKey
     case 'down':
       return { state }
     default: {
-      const more = visible(key.input)
-      return { state: { ...state, mode: { is: what, typed: (typed + more).slice(0, MAX_TYPED) } } }
+      // Who types fast may be read in one piece with the enter behind it.
+      const [text = '', ...rest] = key.input.split(/[\r\n]/)
+      const all = (typed + visible(text)).slice(0, MAX_TYPED)
+      if (rest.length > 0) return typedAll(reading, what, all.trim())
+      return { state: { ...state, mode: { is: what, typed: all } } }
     }
   }
 }

@@ -44,8 +44,9 @@ function press(
   ...keys: readonly (string | ApproveKey)[]
 ): { readonly state: ApproveState; readonly choice: ApproveChoice | undefined } {
   let state = start
-  for (const key of keys.flatMap(each => (typeof each === 'string' ? [...each] : [each]))) {
-    const pressed = pressApprove(state, typeof key === 'string' ? { input: key } : key, LATER)
+  const letters = (text: string) => [...text].map((input): ApproveKey => ({ input }))
+  for (const key of keys.flatMap(each => (typeof each === 'string' ? letters(each) : [each]))) {
+    const pressed = pressApprove(state, key, LATER)
     if (pressed.choice !== undefined) return { state: pressed.state, choice: pressed.choice }
     state = pressed.state
   }
@@ -96,6 +97,18 @@ describe('ui/approve', function () {
     ],
     ['wants a word for what cannot be undone', { word: 'DROP' }, ['aa', ENTER], undefined],
     ['takes the word', { word: 'DROP' }, ['aDROP', ENTER], { what: 'approve', comment: undefined }],
+    [
+      'takes a word that was read in one piece with the enter behind it',
+      { word: 'DROP' },
+      ['a', { input: 'DROP\r' }],
+      { what: 'approve', comment: undefined },
+    ],
+    [
+      'does not take a paste for the keys in it',
+      { word: 'DROP' },
+      [{ input: 'aDROP\r' }],
+      undefined,
+    ],
     ['takes the id', { word: 'DROP' }, ['ah-7f3k', ENTER], { what: 'approve', comment: undefined }],
     ['takes no other word', { word: 'DROP' }, ['adrop', ENTER], undefined],
     [
