@@ -1,11 +1,18 @@
 /** From files as they are written to values as the program uses them. Everything here has been validated. */
 
 import { resolve } from 'node:path'
-import type { CredentialFile, SecretFile, ServerFile, TargetFile } from './server-schema.ts'
+import type {
+  ChannelFile,
+  CredentialFile,
+  SecretFile,
+  ServerFile,
+  TargetFile,
+} from './server-schema.ts'
 import { isLoopback, readTargetUrl } from './target-url.ts'
 import type {
   CredentialSource,
   IssuerConfig,
+  NotifyChannel,
   SecretSource,
   ServerConfig,
   SslMode,
@@ -37,6 +44,7 @@ export function buildServer(file: string, dir: string, parsed: ServerFile): Serv
     targets: Object.entries(parsed.targets).map(([name, target]) => buildTarget(name, dir, target)),
     recording: { audit: { fsync: fsync === 'each' ? fsync : { everyMs: fsync } } },
     auditors: parsed.auditors ?? { groups: [], users: [] },
+    notify: Object.entries(parsed.notify).map(([name, file]) => buildChannel(name, dir, file)),
   })
 }
 
@@ -73,6 +81,12 @@ function buildIssuer(name: string, dir: string, file: ServerFile['issuers'][stri
     claims: file.claims,
     deviceLogin: file.device_login,
   }
+}
+
+function buildChannel(name: string, dir: string, { slack, webhook }: ChannelFile): NotifyChannel {
+  if (slack !== undefined) return { name, kind: 'slack', url: secret(dir, slack.webhook) }
+  if (webhook === undefined) throw new TypeError(`channel ${name} was not validated`)
+  return { name, kind: 'webhook', url: webhook.url, secret: secret(dir, webhook.secret) }
 }
 
 function secret(dir: string, file: SecretFile): SecretSource {

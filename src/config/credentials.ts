@@ -9,7 +9,7 @@ import { DbgateError, systemCode } from '../errors.ts'
 import { isRecord } from './explain.ts'
 import type { Problem } from './problems.ts'
 import type { CredentialSource, SecretSource, ServerConfig } from './types.ts'
-import type { Source } from './yaml.ts'
+import type { Path, Source } from './yaml.ts'
 
 /** A PostgreSQL login. */
 export type Credential = { readonly user: string; readonly password: string }
@@ -212,16 +212,25 @@ export async function missingSources(
   env: Env,
 ): Promise<readonly Problem[]> {
   const warnings: Problem[] = []
+  const tryOut = async (resolving: Promise<unknown>, at: Path) => {
+    try {
+      await resolving
+    } catch (error) {
+      if (!(error instanceof DbgateError)) throw error
+      warnings.push(source.problemAt(at, error.message, error.hint))
+    }
+  }
+  for (const channel of config.notify) {
+    const [secret, key] =
+      channel.kind === 'slack' ? [channel.url, 'webhook'] : [channel.secret, 'secret']
+    if (secret.from === 'exec') continue
+    await tryOut(resolveSecret(secret, env), ['notify', channel.name, channel.kind, key])
+  }
   for (const target of config.targets) {
     for (const [role, credential] of Object.entries(target.roles)) {
       if (credential.from === 'exec') continue
-      try {
-        await resolveCredential(credential, env)
-      } catch (error) {
-        if (!(error instanceof DbgateError)) throw error
-        const at = ['targets', target.name, 'credentials', role]
-        warnings.push(source.problemAt(at, error.message, error.hint))
-      }
+      const at = ['targets', target.name, 'credentials', role]
+      await tryOut(resolveCredential(credential, env), at)
     }
   }
   return warnings

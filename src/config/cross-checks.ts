@@ -21,6 +21,7 @@ export function checkServer(source: Source): Findings {
   found.problems.push(
     ...wrongNames(source, ['issuers']),
     ...wrongNames(source, ['targets']),
+    ...wrongNames(source, ['notify']),
     ...needsSomebody(source, ['auditors']),
   )
   const ports = new Map<unknown, string>()

@@ -38,6 +38,7 @@ export type {
   CiIssuer,
   CredentialSource,
   IssuerConfig,
+  NotifyChannel,
   PeopleIssuer,
   SecretSource,
   ServerConfig,

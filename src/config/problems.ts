@@ -60,7 +60,7 @@ export function formatProblem(problem: Problem): string {
 
 const MAX_EXCERPT = 120
 const SECRET_KEY =
-  /(["']?[\w-]*(?:password|passwd|secret|token|pwd)["']?\s*:\s*)(?![{[|>&*\s]|$)([^,}\n]+)/gi
+  /(["']?[\w-]*(?:password|passwd|secret|token|pwd|webhook)["']?\s*:\s*)(?![{[|>&*\s]|$)([^,}\n]+)/gi
 const ENV_NAME = /^[A-Z_][A-Z0-9_]*$/
 
 /**
@@ -73,6 +73,7 @@ export function excerptOf(line: string): string {
       ENV_NAME.test(value.trim()) ? whole : `${key}•••`,
     )
     .replace(/(:\/\/[^\s/@:]*):[^\s@]*@/g, '$1:•••@')
+    .replace(/(:\/\/hooks\.[^\s/]+\/)[^\s"',}]+/gi, '$1•••')
     .replace(/([?&]\w*(?:password|secret|token)=)[^&\s"']+/gi, '$1•••')
     .trim()
   return safe.length > MAX_EXCERPT ? `${safe.slice(0, MAX_EXCERPT - 1)}…` : safe

@@ -1,6 +1,7 @@
 /** What may stand in `dbgate.yaml`: the one source of its validation and of schema/server.json. */
 
 import { z } from 'zod'
+import { isLoopback } from './target-url.ts'
 import {
   address,
   credential,
@@ -179,6 +180,43 @@ const recording = z.strictObject({
     .prefault({}),
 })
 
+const webhookUrl = text('a URL like https://siem.example.com/in', /^https?:\/\/[^#@\s]+$/).refine(
+  isSafeToPost,
+  { error: 'expected https: whoever is on the way could read what is asked for, and by whom' },
+)
+
+/** True for https, and for plain http that stays on this machine. */
+function isSafeToPost(written: string): boolean {
+  const url = URL.parse(written)
+  return url !== null && (url.protocol === 'https:' || isLoopback(url.hostname))
+}
+
+const CHANNEL_KINDS = ['slack', 'webhook'] as const
+
+const channel = z
+  .strictObject(
+    {
+      slack: z
+        .strictObject({
+          webhook: secret.describe('The URL of an incoming webhook: who has it can post.'),
+        })
+        .optional()
+        .describe('A channel of Slack, or of anything that takes its messages.'),
+      webhook: z
+        .strictObject({
+          url: webhookUrl.describe('Where to post. http only on this machine.'),
+          secret: secret.describe('What messages are signed with (HMAC-SHA-256).'),
+        })
+        .optional()
+        .describe('Anything that takes JSON by POST.'),
+    },
+    { error: 'a map with either slack or webhook' },
+  )
+  .refine(each => CHANNEL_KINDS.filter(kind => each[kind] !== undefined).length === 1, {
+    error: 'expected either slack or webhook',
+  })
+  .meta({ minProperties: 1, maxProperties: 1 })
+
 /** The whole of `dbgate.yaml`. */
 export const serverSchema = z.strictObject({
   version: z.literal(1, { error: 'version 1' }),
@@ -191,6 +229,9 @@ export const serverSchema = z.strictObject({
     .describe('The databases, by the name people type.'),
   recording: recording.prefault({}),
   auditors: auditors.optional().describe("Who may read everyone's audit records."),
+  notify: namedMap(channel, 'a map of channels')
+    .default({})
+    .describe('Where people hear of what waits for them, by the name that policies use.'),
 })
 
 /** `dbgate.yaml` as validated, spelled as in the file. */
@@ -198,3 +239,4 @@ export type ServerFile = z.output<typeof serverSchema>
 export type TargetFile = z.output<typeof target>
 export type CredentialFile = z.output<typeof credential>
 export type SecretFile = z.output<typeof secret>
+export type ChannelFile = z.output<typeof channel>

@@ -75,6 +75,16 @@ export type CiIssuer = IssuerCommon & {
 
 export type IssuerConfig = PeopleIssuer | CiIssuer
 
+/** Where people hear of what waits for them. A Slack webhook's URL is a secret: who has it can post. */
+export type NotifyChannel =
+  | { readonly name: string; readonly kind: 'slack'; readonly url: SecretSource }
+  | {
+      readonly name: string
+      readonly kind: 'webhook'
+      readonly url: string
+      readonly secret: SecretSource
+    }
+
 /** The whole of `dbgate.yaml`. `tls` undefined means a certificate of our own making, kept in `stateDir`. */
 export type ServerConfig = {
   readonly file: string
@@ -94,4 +104,5 @@ export type ServerConfig = {
   readonly targets: readonly TargetConfig[]
   readonly recording: { readonly audit: { readonly fsync: 'each' | { readonly everyMs: number } } }
   readonly auditors: { readonly groups: readonly string[]; readonly users: readonly string[] }
+  readonly notify: readonly NotifyChannel[]
 }

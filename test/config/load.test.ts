@@ -54,6 +54,7 @@ describe('config/load', () => {
       ],
       recording: { audit: { fsync: { everyMs: 1000 } } },
       auditors: { groups: [], users: [] },
+      notify: [],
     })
     assert.deepEqual(policy, {
       version: 1,
@@ -120,6 +121,9 @@ targets:
     credentials: { reader: { from: exec, command: [./pw] } }
 recording: { audit: { fsync: each } }
 auditors: { groups: [security], users: [kim@acme.dev] }
+notify:
+  db-approvals: { slack: { webhook: { from: env, value: SLACK_WEBHOOK } } }
+  siem: { webhook: { url: https://siem.acme.dev/in, secret: { from: file, path: hook } } }
 `
     const { dir, config, warnings } = await load({
       'dbgate.yaml': text,
@@ -166,6 +170,15 @@ auditors: { groups: [security], users: [kim@acme.dev] }
         },
       ],
     })
+    assert.deepEqual(config.notify, [
+      { name: 'db-approvals', kind: 'slack', url: { from: 'env', value: 'SLACK_WEBHOOK' } },
+      {
+        name: 'siem',
+        kind: 'webhook',
+        url: 'https://siem.acme.dev/in',
+        secret: { from: 'file', path: join(dir, 'hook') },
+      },
+    ])
     assert.deepEqual(config.listen, { host: '::', port: 8443 })
     assert.deepEqual(config.tls, { cert: join(dir, 'tls.crt'), key: '/etc/dbgate/tls.key' })
     assert.deepEqual(config.recording.audit.fsync, 'each')
@@ -174,6 +187,8 @@ auditors: { groups: [security], users: [kim@acme.dev] }
       warnings.map(({ line, column, message }) => `${line}:${column} ${message}`),
       [
         '32:10 sslmode verify-ca does not prove which server answers: the password may go to another',
+        '45:37 environment variable SLACK_WEBHOOK is not set',
+        `46:61 credential file ${join(dir, 'hook')} does not exist`,
       ],
     )
   })

@@ -85,8 +85,7 @@ const SERVER_CASES: readonly Case[] = [
   §statements: all
   §parameters: masked
   §results: { rows: 50 }
-  audit: { fsync: each, §checkpoint: { every: 5m } }
-§notify: { dba: {} }`,
+  audit: { fsync: each, §checkpoint: { every: 5m } }`,
     }),
     '"session": not supported by this version yet',
     '"mode": this stands in the policy, as mode: { prod: observe }',
@@ -96,7 +95,31 @@ const SERVER_CASES: readonly Case[] = [
     '"parameters": not supported by this version yet',
     '"results": not supported by this version yet',
     '"checkpoint": not supported by this version yet',
-    '"notify": not supported by this version yet',
+  ],
+  [
+    'channels that would tell nobody, or the wrong ones',
+    serverFile({
+      notify: `notify:
+  none: §{}
+  both:
+    §slack: { webhook: { from: env, value: HOOK } }
+    webhook: { url: https://siem.acme.dev/in, secret: { from: env, value: KEY } }
+  §Upper: { slack: { webhook: { from: env, value: HOOK } } }
+  open: { slack: { webhook: §https://hooks.slack.com/services/s3cret-nine } }
+  plain: { webhook: { url: §http://siem.acme.dev/in, secret: { from: env, value: KEY } } }
+  unsigned: { §webhook: { url: http://127.0.0.1:9/in } }
+  login: { webhook: { url: §https://ana:s3cret@siem.acme.dev/in, secret: { from: env, value: KEY } } }
+  typed: §{ §slakc: { webhook: { from: env, value: HOOK } } }`,
+    }),
+    'expected either slack or webhook',
+    'expected either slack or webhook',
+    'expected a name of lower-case letters, digits, - and _, starting with a letter',
+    'expected a source like { from: file, path: /etc/dbgate/secret }, got text',
+    'expected https: whoever is on the way could read what is asked for, and by whom',
+    'missing key "secret": expected a source like { from: file, path: /etc/dbgate/secret }',
+    'expected a URL like https://siem.example.com/in',
+    'expected either slack or webhook',
+    'unknown key "slakc", did you mean "slack"?',
   ],
   [
     'the old name of targets',
