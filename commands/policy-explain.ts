@@ -1,10 +1,13 @@
+import { string as arg } from '@oclif/core/args'
 import { string } from '@oclif/core/flags'
 import {
+  type ApiClient,
   type ExplanationAnswer,
   openLocalPolicy,
   readExplanation,
   supposed,
 } from '../src/api/index.ts'
+import { DbgateError } from '../src/errors.ts'
 import { pad, visible } from '../src/terminal.ts'
 import { BaseCommand } from './base.ts'
 import { loadPolicyFiles } from './policy-files.ts'
@@ -18,13 +21,18 @@ export default class PolicyExplain extends BaseCommand {
   static override summary = 'what becomes of a statement, rule by rule, and why'
   static override description =
     'It asks the server, as you; auditors may ask for other groups. With --file it needs no server.\nNothing is run. Exit codes: 0 allowed; 5 denied; 8 would be held.'
+  static override usage = 'policy explain [ID] [flags]'
   static override examples = [
+    'dbgate policy explain h-7f3k',
     'dbgate policy explain --on prod --sql "delete from orders"',
     'dbgate policy explain --file policy/main.yaml --groups dba --on prod --sql "drop table t"',
   ]
+  static override args = {
+    id: arg({ description: 'a held statement of yours, instead of --sql and --on' }),
+  }
   static override flags = {
-    sql: string({ description: 'the statement', required: true, helpValue: 'SQL' }),
-    on: string({ description: 'on which target', required: true, helpValue: 'NAME' }),
+    sql: string({ description: 'the statement', helpValue: 'SQL' }),
+    on: string({ description: 'on which target', helpValue: 'NAME' }),
     role: string({ description: 'the role to use instead of the strongest', helpValue: 'NAME' }),
     groups: string({ description: 'as somebody of these groups: a,b', helpValue: 'NAMES' }),
     as: string({ description: 'as the person of this name', helpValue: 'USER' }),
@@ -35,29 +43,54 @@ export default class PolicyExplain extends BaseCommand {
   }
 
   override async run(): Promise<void> {
-    const { flags } = await this.parse(PolicyExplain)
+    const { args, flags } = await this.parse(PolicyExplain)
     const at = flags.at === undefined ? undefined : Date.parse(flags.at)
     if (at !== undefined && Number.isNaN(at)) {
       throw usage(`--at is not a time: ${flags.at}`, 'policy explain', 'Such as 2026-03-01T12:00Z.')
     }
     const groups = flags.groups?.split(',').map(group => group.trim())
-    const { sql, on: target, role, via: agent } = flags
-    const asked = { sql, target, role, agent }
     const isLocal = flags.file !== undefined || flags.config !== undefined
-    const found = isLocal
-      ? await this.#local(asked, at ?? this.io.now(), groups, flags)
-      : await (await openSignedIn(this.io, flags.server)).api.explain({
-          ...asked,
-          groups,
-          user: flags.as,
-          at: at === undefined ? undefined : new Date(at).toISOString(),
-        })
+    const signedIn = isLocal ? undefined : await openSignedIn(this.io, flags.server)
+    const asked = await this.#asked(args.id, flags, signedIn?.api)
+    const found =
+      signedIn === undefined
+        ? await this.#local(asked, at ?? this.io.now(), groups, flags)
+        : await signedIn.api.explain({
+            ...asked,
+            groups,
+            user: flags.as,
+            at: at === undefined ? undefined : new Date(at).toISOString(),
+          })
+    const { sql, target } = asked
     this.result(flags.json, found.raw, () => this.#print(found, sql, target))
     this.finish(EXITS[found.verdict] ?? 1)
   }
 
+  /** The statement that was named, or the one that is held under an id. */
+  async #asked(id: string | undefined, flags: Named, api: ApiClient | undefined): Promise<Asked> {
+    const { sql, on: target, role, via: agent } = flags
+    if (id === undefined) {
+      if (sql === undefined || target === undefined) {
+        throw usage('what is to be explained? an ID, or --sql and --on', 'policy explain')
+      }
+      return { sql, target, role, agent }
+    }
+    if (api === undefined || sql !== undefined || target !== undefined) {
+      throw usage('an ID is explained by the server, without --sql and --on', 'policy explain')
+    }
+    const request = await api.request(id)
+    const { statement, isYours, connection } = request
+    if (statement === undefined || !isYours) {
+      throw new DbgateError('USAGE', `${request.id} is no held statement of yours`, {
+        detail: 'What decides is what its owner may do, which only they can ask.',
+        next: [`dbgate requests show ${request.id}`],
+      })
+    }
+    return { sql: statement.sql, target: connection, role: request.role, agent: request.via }
+  }
+
   async #local(
-    asked: Pick<Parameters<Local['explain']>[1], 'sql' | 'target' | 'role' | 'agent'>,
+    asked: Asked,
     at: number,
     groups: readonly string[] | undefined,
     flags: {
@@ -110,11 +143,17 @@ export default class PolicyExplain extends BaseCommand {
     if (verdict === 'held') say('approvers', groupsOf(approvers))
     if (message !== undefined) say('message', message)
     if (next !== undefined) say('next', next)
+    say('note', 'read from its text alone; triggers, views and functions count when it runs')
   }
 }
 
-type Local = Awaited<ReturnType<typeof openLocalPolicy>>
-
+type Named = Readonly<Record<'sql' | 'on' | 'role' | 'via', string | undefined>>
+type Asked = {
+  readonly sql: string
+  readonly target: string
+  readonly role: string | undefined
+  readonly agent: string | undefined
+}
 function same(text: string): string {
   return text
 }

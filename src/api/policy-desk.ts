@@ -60,6 +60,8 @@ function explanationView(explanation: Explanation, sql: string, target: string):
     verdict: VERDICTS[verdict.outcome],
     connection: target,
     sql,
+    // Triggers, views and functions of the database can change what it does; the gate looks them up when it runs.
+    is_looked_up: false,
     decided_by: verdict.outcome === 'allow' ? [verdict.rule] : verdict.rules,
     role,
     statements,

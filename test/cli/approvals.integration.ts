@@ -103,6 +103,8 @@ describe('approving, against a real server', function () {
 
   it('says no, with the reason, to both', async () => {
     const { id, running } = await held('delete from orders where id = 2')
+    assert.equal((await as('ana', ['policy', 'explain', id])).code, 8)
+    assert.equal((await as('ben', ['policy', 'explain', id])).code, 2)
     const { code, err } = await as('ben', ['deny', id, '--reason', 'wrong table'])
     assert.deepEqual([code, err], [0, `✓ ${id} denied\n`])
     const ended = await running.ended
