@@ -27,6 +27,7 @@ import {
 import { asDbgateError, DbgateError, systemCode } from './errors.ts'
 import { createDirectListener, Gate } from './gate/index.ts'
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
+import { Notifications } from './notify/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
 import { AuditLog, verifyLog } from './record/index.ts'
 import { type Analyser, createAnalyser, EMPTY_SCOPE } from './sql/index.ts'
@@ -75,6 +76,8 @@ export type RunningServer = {
 const SWEEP_MS = 1000
 const WATCH_MS = 1000
 const RELOAD_DELAY_MS = 200
+/** How long messages that wait may still be sent once all sessions have ended. */
+const NOTIFY_GRACE_MS = 3000
 const MAX_STATEMENT_BYTES = 16 * 1024 * 1024
 
 /**
@@ -151,6 +154,7 @@ class RunningGate implements RunningServer {
   readonly #gate: Gate
   readonly #server: Server
   readonly #direct: TcpServer | undefined
+  readonly #notifications: Notifications
   #ruling: Ruling
   #watched: readonly string[] = []
   #state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting'
@@ -181,6 +185,8 @@ class RunningGate implements RunningServer {
     })
     this.#server = createApiServer({ ...parts.tls, backend: this.#backend() })
     this.#direct = this.#createDirect(loaded.config)
+    this.#notifications = this.#createNotifications(loaded.config)
+    parts.approvals.listen(event => this.#notifications.tell(event))
     parts.approvals.listen(({ request }) => {
       if (request.kind === 'access') this.#gate.reconsider()
     })
@@ -225,6 +231,7 @@ class RunningGate implements RunningServer {
       this.#warnOfRestart(loaded.config)
       this.#ruling = this.#rule(loaded)
       this.#gate.reload(this.#ruling.policy, loaded.policyDigest, loaded.config.targets)
+      this.#notifications.configure(loaded.config.notify)
       this.#watch(loaded.files)
       audit.note({ type: 'config.reload', outcome: 'ok', policy: loaded.policyDigest })
       this.#info('config.reloaded', 'configuration reloaded', {
@@ -252,6 +259,7 @@ class RunningGate implements RunningServer {
     await this.#gate.drain(this.#ruling.config.drainMs)
     this.#server.closeAllConnections()
     await closed
+    await this.#notifications.close(NOTIFY_GRACE_MS)
     const { audit, index, analyser, holds } = this.#parts
     audit.note({ type: 'server.stop', reason })
     await Promise.allSettled([index.close(), analyser.close()])
@@ -278,6 +286,24 @@ class RunningGate implements RunningServer {
       startupMs: config.limits.startupMs,
       verify: token => this.#ruling.verifier.verify(token),
       refused: (address, error) => this.#warn('connection.refused', error, { client: address }),
+    })
+  }
+
+  #createNotifications(config: ServerConfig): Notifications {
+    const { env, now, randomBytes, log } = this.#options
+    return new Notifications({
+      channels: config.notify,
+      clock: { now, after },
+      fetch,
+      randomBytes,
+      secret: source => resolveSecret(source, env, now),
+      report: ({ channel, what, why, request }) =>
+        log({
+          level: 'warn',
+          event: `notify.${what}`,
+          message: `${channel}: a message is ${what.replace('-', ' ')}: ${why}`,
+          fields: { channel, request },
+        }),
     })
   }
 

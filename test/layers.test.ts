@@ -8,7 +8,7 @@ const RANKS = `src/errors.ts src/terminal.ts
   src/store
   src/policy
   src/mask src/approval
-  src/gate src/api
+  src/gate src/api src/notify
   src/serve.ts src/tunnel src/demo src/ui
   commands`
   .split('\n')
