@@ -7,8 +7,9 @@ import { dirsOf, openSignedIn, runDirectory } from './signed-in.ts'
 
 export default class Ls extends BaseCommand {
   static override summary = 'the targets that are open to you'
-  static override examples = ['dbgate ls', 'dbgate ls --plain | cut -f1']
+  static override examples = ['dbgate ls', 'dbgate ls --all', 'dbgate ls --plain | cut -f1']
   static override flags = {
+    all: boolean({ description: 'also those that you can ask for' }),
     plain: boolean({ description: 'columns with tabs between, no header' }),
   }
 
@@ -33,9 +34,24 @@ export default class Ls extends BaseCommand {
           ? null
           : { pid: open.pid, port: open.port, clients: open.clients.length },
     }))
-    this.result(flags.json, answer, () => {
+    const known = new Set(targets.map(target => target.name))
+    const more = flags.all
+      ? (await api.requestable()).filter(({ target }) => !known.has(target))
+      : []
+    const asked = more.map(({ target, role, isBreakGlass }) => ({
+      name: target,
+      role: null,
+      ask: role,
+      break_glass: isBreakGlass,
+    }))
+    this.result(flags.json, flags.all ? [...answer, ...asked] : answer, () => {
       if (flags.plain) this.#plain(rows)
       else this.#table(rows, name)
+      for (const { target, role, isBreakGlass } of more) {
+        const how = isBreakGlass ? ' --break-glass' : ''
+        const text = `${target}  ask: dbgate request ${target} --role ${role}${how}`
+        if (!flags.plain) this.terminal.say(`${visible(text)}`)
+      }
     })
   }
 

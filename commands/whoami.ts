@@ -2,7 +2,7 @@ import { boolean } from '@oclif/core/flags'
 import { pad, visible } from '../src/terminal.ts'
 import { BaseCommand } from './base.ts'
 import { openSignedIn } from './signed-in.ts'
-import { clockTime } from './times.ts'
+import { clockTime, span } from './times.ts'
 
 export default class Whoami extends BaseCommand {
   static override summary = 'who you are to the server, and what is open to you'
@@ -24,12 +24,17 @@ export default class Whoami extends BaseCommand {
       })
       return
     }
+    const [grants, requestable] = await Promise.all([api.grants({ all: false }), api.requestable()])
     const answer = {
       server: name,
       user: { email: me.user, name: me.name, groups: me.groups },
       issuer: me.issuer,
       expires_at: new Date(me.expiresAt).toISOString(),
       targets: me.targets,
+      grants: grants.map(({ raw }) => raw),
+      may_request: requestable.map(({ target, role, maxMs, isBreakGlass }) => ({
+        ...{ target, role, max_ms: maxMs, break_glass: isBreakGlass },
+      })),
     }
     this.result(flags.json, answer, () => {
       const dot = ` ${terminal.marks.dot} `
@@ -43,6 +48,20 @@ export default class Whoami extends BaseCommand {
         terminal.out(
           `${index === 0 ? 'may' : '   '}      ${pad(names[index] ?? '', width)}  ${may}`,
         )
+      })
+      grants.forEach(({ connection, role, expiresAt, reason, decided }, index) => {
+        const by = decided.map(each => each.by)
+        const parts = [
+          `${connection} ${role} until ${clockTime(expiresAt, io.now())}`,
+          ...(reason === undefined ? [] : [reason]),
+          ...(by.length === 0 ? [] : [`approved by ${by.join(', ')}`]),
+        ]
+        terminal.out(`${index === 0 ? 'grants' : '      '}   ${visible(parts.join(dot))}`)
+      })
+      requestable.forEach(({ target, role, maxMs, isBreakGlass }, index) => {
+        const how = isBreakGlass ? ', in an emergency' : ''
+        const text = `${target} ${role}, up to ${span(maxMs)}${how}`
+        terminal.out(`${index === 0 ? 'can ask' : '       '}  ${visible(text)}`)
       })
       if (me.targets.length === 0) terminal.out('may      nothing yet; your admin can see why')
     })

@@ -33,6 +33,7 @@ export {
   type DecisionAnswer,
   type ExplanationAnswer,
   type RequestAnswer,
+  type RequestableAnswer,
   readExplanation,
   type StatementAnswer,
 } from './request-answers.ts'

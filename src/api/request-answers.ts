@@ -204,6 +204,26 @@ export function readDecision(value: unknown): DecisionAnswer {
   }
 }
 
+/** A role that can be asked for, or taken in an emergency. Units: ms. */
+export type RequestableAnswer = {
+  readonly target: string
+  readonly role: string
+  readonly maxMs: number
+  readonly approvers: readonly string[]
+  readonly isBreakGlass: boolean
+}
+
+export function readRequestable(value: unknown, where: string): RequestableAnswer {
+  const one = object(value, where)
+  return {
+    target: text(one.target, `${where}.target`),
+    role: text(one.role, `${where}.role`),
+    maxMs: number(one.max_ms, `${where}.max_ms`),
+    approvers: texts(one.approvers, `${where}.approvers`),
+    isBreakGlass: boolean(one.break_glass, `${where}.break_glass`),
+  }
+}
+
 /** What came of asking for a role. `told`: channels that heard of it. */
 export type AccessMade = {
   readonly request: RequestAnswer

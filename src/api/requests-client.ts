@@ -3,10 +3,12 @@ import {
   type DecisionAnswer,
   type ExplanationAnswer,
   type RequestAnswer,
+  type RequestableAnswer,
   readAccessMade,
   readDecision,
   readExplanation,
   readRequest,
+  readRequestable,
 } from './request-answers.ts'
 import { list } from './shape.ts'
 
@@ -48,6 +50,8 @@ export type RequestsClient = {
   decide(id: string, vote: 'approve' | 'deny', comment?: string): Promise<DecisionAnswer>
   withdraw(id: string): Promise<RequestAnswer>
   review(id: string, comment: string): Promise<RequestAnswer>
+  /** The roles that could be asked for. */
+  requestable(): Promise<readonly RequestableAnswer[]>
   access(wish: AccessWish): Promise<AccessMade>
   grants(options: { readonly all: boolean }): Promise<readonly RequestAnswer[]>
   endGrant(id: string, reason?: string): Promise<RequestAnswer>
@@ -94,6 +98,7 @@ export function createRequestsClient(call: Call): RequestsClient {
     withdraw: async id => readRequest(await call('POST', at(id, '/withdraw'), { body: {} })),
     review: async (id, comment) =>
       readRequest(await call('POST', at(id, '/review'), { body: { comment } })),
+    requestable: async () => list(await call('GET', 'access'), 'access', readRequestable),
     access: async ({ target, role, forMs, reason, ticket, isBreakGlass }) => {
       const body = { target, role, for_ms: forMs, reason, ticket, break_glass: isBreakGlass }
       return readAccessMade(await call('POST', 'access', { body }))

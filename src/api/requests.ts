@@ -90,6 +90,8 @@ export class Requests {
         return this.#view(this.#options.approvals.withdraw(id, this.#viewer(call)), call)
       case 'POST requests ID review':
         return this.#review(call, id)
+      case 'GET access':
+        return this.#requestable(call)
       case 'POST access':
         return this.#access(call)
       case 'GET grants':
@@ -178,6 +180,21 @@ export class Requests {
     const reviewer = { ...this.#viewer(call), isAgent: call.agent !== undefined }
     const comment = field(call.body, 'comment', text) ?? ''
     return this.#view(this.#options.approvals.access.review(id, reviewer, comment), call)
+  }
+
+  /** The roles that this principal can ask for, or take in an emergency. */
+  #requestable({ principal }: Call): unknown {
+    const policy = this.#options.policy()
+    const asked = policy.requestableBy(principal).map(({ target, role, may, maxMs, approve }) => ({
+      ...{ target, role, may, max_ms: maxMs, approvers: approve.by, need: approve.need },
+      break_glass: false,
+    }))
+    const taken = policy
+      .breakGlassFor(principal)
+      .map(({ target, role, may, maxMs, reviewers }) => ({
+        ...{ target, role, may, max_ms: maxMs, approvers: reviewers, need: 0, break_glass: true },
+      }))
+    return [...asked, ...taken]
   }
 
   #access(call: Call): unknown {

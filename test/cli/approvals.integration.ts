@@ -184,6 +184,12 @@ describe('approving, against a real server', function () {
       err,
       new RegExp(`^✓ ${id} approved\\. lee is read-write until \\d\\d:\\d\\d\\.\\n$`),
     )
+    const whoami = (await as('lee', ['whoami'])).out
+    assert.match(
+      whoami,
+      /\ngrants {3}shop read-write until \d\d:\d\d · INC-4021 · approved by ben@/,
+    )
+    assert.match(whoami, /\ncan ask {2}shop read-write, up to 4 h 00 min\n/)
     assert.match((await as('lee', ['grants', 'ls'])).out, new RegExp(`${id} .* read-write`))
     const ended = await as('lee', ['grants', 'end', id])
     assert.match(ended.err, new RegExp(`^✓ ${id} · read-write on shop of lee@acme\\.example ended`))
