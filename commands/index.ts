@@ -32,6 +32,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   sql: entry('every day', () => import('./sql.ts')),
   request: entry('every day', () => import('./request.ts')),
   requests: entry('every day', () => import('./requests.ts')),
+  'requests review': entry('every day', () => import('./requests-review.ts')),
   'requests show': entry('every day', () => import('./requests-show.ts')),
   'requests wait': entry('every day', () => import('./requests-wait.ts')),
   'requests withdraw': entry('every day', () => import('./requests-withdraw.ts')),

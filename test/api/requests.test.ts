@@ -8,10 +8,12 @@ import {
   createApiServer,
   fingerprintOf,
   Requests,
+  rejudgeBy,
 } from '../../src/api/index.ts'
 import { DbgateError } from '../../src/errors.ts'
 import type { Principal } from '../../src/identity/index.ts'
 import type { Policy } from '../../src/policy/index.ts'
+import type { ApprovalRequest } from '../../src/store/index.ts'
 import {
   ana,
   ben,
@@ -22,13 +24,15 @@ import {
   kim,
   lee,
   p1,
+  person,
   terms,
 } from '../approval/builders.ts'
 import { analyse, policyOf, ready } from '../policy/asking.ts'
 import { SAMPLE } from '../policy/sample.ts'
 import { FIRST } from '../tunnel/certificates.ts'
 
-const PEOPLE: Readonly<Record<string, Principal>> = { ana, ben, kim, lee }
+const ola = person('ola', ['sre-oncall'])
+const PEOPLE: Readonly<Record<string, Principal>> = { ana, ben, kim, lee, ola }
 
 describe('api/requests', () => {
   let desk: Desk
@@ -243,6 +247,69 @@ describe('api/requests', () => {
       assert.equal(await code({ role: 'migrator' }), 'DENIED')
       assert.equal(await code({ isBreakGlass: true }), 'DENIED')
       assert.deepEqual(desk.log.records, [])
+    })
+  })
+
+  describe('a role taken in an emergency', () => {
+    const wish = { target: 'prod', role: 'writer', reason: 'INC-1', isBreakGlass: true }
+
+    it('is there at once, told, and looked at by somebody else afterwards', async () => {
+      assert.deepEqual(
+        (await as('ola').requestable()).map(({ role, isBreakGlass }) => [role, isBreakGlass]),
+        [['writer', true]],
+      )
+      const { request, told } = await as('ola').access(wish)
+      assert.deepEqual([request.state, told], ['approved', ['db-approvals']])
+      const waits = await as('ben').requests({ which: 'review' })
+      assert.deepEqual([waits[0]?.id, waits[0]?.access?.from], [request.id, 'break-glass'])
+      assert.equal(await codeOf(() => as('ola').review(request.id, 'fine')), 'DENIED')
+      assert.equal(await codeOf(() => as('ben', 'claude').review(request.id, 'fine')), 'DENIED')
+      await as('ben').review(request.id, 'fine')
+      assert.equal(await codeOf(() => as('kim').review(request.id, 'fine')), 'STALE')
+      assert.deepEqual(await as('ben').requests({ which: 'review' }), [])
+    })
+
+    it('is not for an agent', async () => {
+      assert.equal(await codeOf(() => as('ola', 'claude').access(wish)), 'DENIED')
+      assert.deepEqual(await as('ola').grants({ all: false }), [])
+    })
+  })
+
+  describe('after the policy has changed', () => {
+    const judged = (policy: Policy, request: ApprovalRequest) => rejudgeBy(policy, request)
+
+    it('a statement takes what its rule asks for now', async () => {
+      const { hold } = desk.approvals.holds.file(filing())
+      const two = await policyOf(
+        SAMPLE.replace(
+          '{ by: [dba], need: 1, self: false, expires: 15m }',
+          '{ by: [dba], need: 2, expires: 5m }',
+        ),
+      )
+      const now = judged(two, hold)
+      assert.deepEqual([now.outcome, now.outcome === 'hold' && now.terms.need], ['hold', 2])
+    })
+
+    it('a statement whose rule is gone takes what it took', async () => {
+      const { hold } = desk.approvals.holds.file(filing())
+      const other = await policyOf(SAMPLE.replaceAll('prod-writes', 'other-writes'))
+      assert.deepEqual(judged(other, hold), { outcome: 'allow' })
+    })
+
+    it('a role that nobody can be asked for any more is not given', async () => {
+      const { request } = await as('lee').access({
+        target: 'prod',
+        role: 'writer',
+        reason: 'x',
+        isBreakGlass: false,
+      })
+      const found = desk.store.find(request.id)
+      assert(found !== undefined)
+      assert.equal(judged(policy, found).outcome, 'hold')
+      const gone = await policyOf(
+        'version: 1\nroles: { writer: { may: [write] } }\npeople: [{ groups: [dba], roles: { prod: writer } }]\n',
+      )
+      assert.equal(judged(gone, found).outcome, 'deny')
     })
   })
 
