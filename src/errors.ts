@@ -26,6 +26,7 @@ const TABLE = {
   NO_STATEMENT: ['ERROR', '26000', 6],
   NO_PORTAL: ['ERROR', '34000', 6],
   LIMIT: ['ERROR', '54000', 5],
+  TOO_SLOW: ['ERROR', '57014', 5],
   UNAUDITED: ['ERROR', '58030', 1],
   NO_STORE: ['ERROR', '58030', 1],
   IN_USE: ['FATAL', '55006', 3],

@@ -10,9 +10,11 @@ import type { Analyser, Analysis, Catalog, Scope, Statement } from '../sql/index
 import type { Hold } from '../store/index.ts'
 import type { Parameter } from '../wire/index.ts'
 import type { CatalogView } from './catalogs.ts'
+import type { Pace } from './pace.ts'
 import { type Run, startRun } from './run.ts'
 import { type Standing, verdictOn } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
+import { refuseLifting } from './time-limit.ts'
 
 /** A text and what it does. What is decided about it is asked each time anew: grants change. */
 export type Judgement = {
@@ -57,6 +59,8 @@ export type AuthorizerOptions = {
   readonly catalog: CatalogView
   /** Takes back the use of an approval: the statement was certainly not forwarded. */
   readonly giveBack: (taken: Hold) => void
+  /** How many statements this principal has sent in this role. */
+  readonly pace: Pace
   /** Monotonic milliseconds. */
   readonly clock: () => number
 }
@@ -71,6 +75,7 @@ export class Authorizer {
   readonly #clock: () => number
   readonly #catalog: CatalogView
   readonly #giveBack: (taken: Hold) => void
+  readonly #pace: Pace
   #standing: Standing
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
@@ -83,6 +88,7 @@ export class Authorizer {
     this.#log = options.log
     this.#standing = options.standing
     this.#clock = options.clock
+    this.#pace = options.pace
     this.#catalog = options.catalog
     this.#giveBack = options.giveBack
   }
@@ -165,6 +171,25 @@ export class Authorizer {
     const verdict = verdictOn(this.#standing, analysis)
     this.#verdicts.set(analysis, verdict)
     return verdict
+  }
+
+  /**
+   * Why a text may not run by the role's limits, or undefined: then it has been counted. Ending a transaction
+   * never counts, nor does beginning one: who may not send more must still be able to leave.
+   */
+  limited({ analysis }: Judgement): DbgateError | undefined {
+    const { limits, target } = this.#standing.grant
+    const { timeMs, statementsPerMinute } = limits
+    const statements = analysis.ok ? analysis.statements : []
+    if (timeMs !== undefined) {
+      const lifting = refuseLifting(statements, timeMs, target)
+      if (lifting !== undefined) return lifting
+    }
+    if (statementsPerMinute === undefined) return undefined
+    const count = analysis.ok ? statements.filter(each => each.class !== 'transaction').length : 1
+    if (count === 0) return undefined
+    const waitMs = this.#pace.take(count, statementsPerMinute, this.#clock())
+    return waitMs === 0 ? undefined : tooFast(statementsPerMinute, count, waitMs, target)
   }
 
   /**
@@ -324,14 +349,18 @@ export class Authorizer {
     recorded: RecordedText,
     statements: readonly Statement[] = judgement.analysis.ok ? judgement.analysis.statements : [],
   ): StatementFacts {
-    return {
+    const verdict = this.verdictOn(judgement.analysis)
+    const facts: StatementFacts = {
       protocol,
       text: recorded.text,
       textBase64: recorded.base64,
       statements,
       verdict: 'allow',
-      rule: this.verdictOn(judgement.analysis).rule,
+      rule: verdict.rule,
     }
+    if (verdict.outcome !== 'allow' || verdict.observed === undefined) return facts
+    const { outcome, rule } = verdict.observed
+    return { ...facts, observed: { outcome, rule } }
   }
 }
 
@@ -370,6 +399,15 @@ function noted(recorded: RecordedText, statements: readonly Statement[], note: N
   let { text } = recorded
   for (const statement of statements) if (statement.executes.length > 0) text += note(statement)
   return text === recorded.text ? recorded : { ...recorded, text }
+}
+
+function tooFast(limit: number, count: number, waitMs: number, target: string): DbgateError {
+  const next =
+    count > limit ? 'send fewer at once' : `wait ${Math.max(1, Math.ceil(waitMs / 1000))} s`
+  return new DbgateError(
+    'LIMIT',
+    `dbgate: limit, more than ${limit} statements a minute on ${target}. Not run. Next: ${next}.`,
+  )
 }
 
 function recordParameter(parameter: Parameter): RecordedParameter {

@@ -121,6 +121,16 @@ export class Exchange {
     return this.#queue.length - this.#head
   }
 
+  /** Statements that are running or will, as far as it has been sent. */
+  get statements(): number {
+    let count = 0
+    for (const expected of this.#queue.slice(this.#head)) {
+      if (expected.kind === 'query') count += Math.max(1, expected.runs.length)
+      else if (expected.kind === 'bind' || expected.kind === 'execute') count += 1
+    }
+    return count
+  }
+
   /** The run whose rows arrive now, for the relay to count on without a call. */
   get currentRun(): Run | null {
     return this.#currentRun

@@ -6,6 +6,7 @@ import type { Principal } from '../identity/index.ts'
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
 import type { AuditLog } from '../record/index.ts'
 import type { Analyser } from '../sql/index.ts'
+import { visible } from '../terminal.ts'
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -18,10 +19,11 @@ import {
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { endGently } from './farewell.ts'
 import { readHello } from './hello.ts'
+import { Paces } from './pace.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
 import type { Standing } from './standing.ts'
-import { planStartup, type StartupPlan } from './startup-plan.ts'
+import { pinsFor, planStartup, type StartupPlan } from './startup-plan.ts'
 import { makesUnreadable } from './text.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
 
@@ -93,6 +95,7 @@ type Live = {
   readonly session: Session
   readonly cancelKey: string
   readonly catalogKey: string
+  readonly paceKey: string
   readonly view: Omit<LiveSession, 'principal'>
 }
 
@@ -122,6 +125,7 @@ export class Gate {
   readonly #cancelKeys = new Map<string, Live>()
   readonly #opening = new Map<string, number>()
   readonly #catalogs = new Catalogs()
+  readonly #paces = new Paces()
   #policy: Policy
   #policyId: string
   #targets: readonly TargetConfig[]
@@ -236,6 +240,10 @@ export class Gate {
    */
   sweep(): void {
     const now = this.#options.now()
+    this.#paces.forget(
+      this.#options.clock(),
+      new Set([...this.#live.values()].map(({ paceKey }) => paceKey)),
+    )
     for (const live of this.#live.values()) {
       const { principal, session, revokedAt } = live
       if (revokedAt !== null && now - revokedAt > EXPIRY_GRACE_MS) session.end(revoked(live))
@@ -300,7 +308,7 @@ export class Gate {
     const admitted = this.admit(visitor)
     if (admitted === undefined) throw noSuchTarget(visitor.target)
     const { grant, target } = admitted
-    const leave = this.#enter(visitor.principal)
+    const leave = this.#enter(visitor.principal, grant)
     try {
       const standing = this.#standing(visitor, visitor.principal, admitted, '')
       const plan = await planStartup(startup, target, standing, this.#options.analyser)
@@ -376,6 +384,7 @@ export class Gate {
       upstreamPid: upstream.pid,
     })
     const catalogKey = JSON.stringify([target.name, grant.role, plan.database])
+    const paceKey = keyOf(visitor.principal, grant)
     const secret = options.randomBytes(plan.minor >= 2 ? LONG_SECRET_BYTES : SECRET_BYTES)
     const session = new Session({
       downstream: stream,
@@ -389,6 +398,8 @@ export class Gate {
       policyId: () => this.#policyId,
       database: plan.database,
       settings: plan.parameters,
+      pace: this.#paces.of(paceKey),
+      cancel: () => this.#stop(live),
       clock: options.clock,
       maxFrameBytes: options.limits.messageBytes,
       maxNames: MAX_NAMES,
@@ -403,6 +414,7 @@ export class Gate {
       session,
       cancelKey: cancelKeyOf(upstream.pid, secret),
       catalogKey,
+      paceKey,
       view: {
         id,
         agent: visitor.agent,
@@ -465,7 +477,10 @@ export class Gate {
     })
     const { visitor, principal, view } = live
     if (admitted !== undefined) {
+      const isPinned = hasSamePins(live.session.grant, admitted.grant)
       live.session.regrant(this.#standing(visitor, principal, admitted, view.applicationName))
+      // Its settings were made at the start, for what the role might do then.
+      if (!isPinned) live.session.leave(repinned(live))
       return
     }
     // What is open may be finished, no more: waiting for the idle point alone would let a transaction go on.
@@ -495,25 +510,38 @@ export class Gate {
     return { policy: this.#policy, principal, grant, agent, application, environment, now }
   }
 
-  /** Counts the visitor in against the limit; the returned function counts out what never became a session. */
-  #enter(principal: Principal): () => void {
-    const key = `${principal.issuer} ${principal.subject}`
-    const running = [...this.#live.values()].filter(live =>
-      isSamePrincipal(live.principal, principal),
-    ).length
-    const opening = this.#opening.get(key) ?? 0
-    const limit = this.#options.limits.sessionsPerPrincipal
-    if (running + opening >= limit) {
-      throw new DbgateError(
-        'TOO_MANY',
-        `dbgate: ${running} of ${limit} connections of ${principal.user} are in use. Close some.`,
-      )
+  /** Counts the visitor in against the limits; the returned function counts out what never became a session. */
+  #enter(principal: Principal, grant: Grant): () => void {
+    const { sessionsPerPrincipal } = this.#options.limits
+    const { connections } = grant.limits
+    const own = [...this.#live.values()].filter(live => isSamePrincipal(live.principal, principal))
+    const here = own.filter(({ view }) => view.target === grant.target && view.role === grant.role)
+    const keys = [personKey(principal), keyOf(principal, grant)] as const
+    const opening = (key: string) => this.#opening.get(key) ?? 0
+    if (connections !== undefined && here.length + opening(keys[1]) >= connections) {
+      throw tooMany(here, connections, `on ${grant.target}`)
     }
-    this.#opening.set(key, opening + 1)
+    if (own.length + opening(keys[0]) >= sessionsPerPrincipal) {
+      throw tooMany(own, sessionsPerPrincipal, `by ${principal.user}`)
+    }
+    for (const key of keys) this.#opening.set(key, opening(key) + 1)
     return () => {
-      const left = (this.#opening.get(key) ?? 1) - 1
-      if (left === 0) this.#opening.delete(key)
-      else this.#opening.set(key, left)
+      for (const key of keys) {
+        if (opening(key) <= 1) this.#opening.delete(key)
+        else this.#opening.set(key, opening(key) - 1)
+      }
+    }
+  }
+
+  /** Has the database stop what it does for a session. */
+  async #stop({ target, upstream, session, principal }: Live): Promise<void> {
+    try {
+      const { pid, secret } = upstream
+      await cancelUpstream(target, pid, secret, this.#options.limits.startupMs)
+    } catch (cause) {
+      const error = asDbgateError(cause)
+      const { user } = principal
+      this.#options.report({ session: session.id, target: target.name, user, error })
     }
   }
 
@@ -577,6 +605,47 @@ function revoked({ target, view }: Live): DbgateError {
 /** One answer for a target that is not there and one that is not granted: nobody learns which exist. */
 function noSuchTarget(name: string): DbgateError {
   return new DbgateError('NO_TARGET', `dbgate: no target "${name}" is open to you. Next: dbgate ls`)
+}
+
+/** True for two grants whose sessions start with the same settings from the gate. */
+function hasSamePins(one: Grant, other: Grant): boolean {
+  const [pins, otherPins] = [pinsFor(one, undefined), pinsFor(other, undefined)]
+  return (
+    pins.size === otherPins.size &&
+    [...pins].every(([name, value]) => otherPins.get(name) === value)
+  )
+}
+
+function repinned({ target, view }: Live): DbgateError {
+  return new DbgateError(
+    'REVOKED',
+    `dbgate: what ${view.role} may do on ${target.name} has changed. Next: connect again.`,
+  )
+}
+
+/** Names the tools, busiest first: somebody has to know which to close. */
+function tooMany(live: readonly Live[], limit: number, where: string): DbgateError {
+  const counts = new Map<string, number>()
+  for (const { view } of live) {
+    const tool = visible(view.applicationName || view.agent || 'unnamed')
+    counts.set(tool, (counts.get(tool) ?? 0) + 1)
+  }
+  const tools = [...counts]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([tool, count]) => `${tool} ${count}`)
+  const named = tools.length === 0 ? '' : ` (${tools.join(', ')})`
+  return new DbgateError(
+    'TOO_MANY',
+    `dbgate: ${live.length} of ${limit} connections in use ${where}${named}. Close some.`,
+  )
+}
+
+function personKey({ issuer, subject }: Principal): string {
+  return JSON.stringify([issuer, subject])
+}
+
+function keyOf({ issuer, subject }: Principal, { target, role }: Grant): string {
+  return JSON.stringify([issuer, subject, target, role])
 }
 
 function cancelKeyOf(pid: number, secret: Buffer): string {

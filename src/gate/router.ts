@@ -510,9 +510,11 @@ export class Router {
   ): DbgateError | undefined {
     const verdict = this.#verdictOn(judgement)
     const refused = refusedBy(verdict, taken)
-    const error = refused ?? this.#blinding(judgement)
+    const blinding = this.#blinding(judgement)
+    const error = refused ?? blinding ?? this.#authorizer.limited(judgement)
     if (error === undefined) return undefined
-    const rule = refused === undefined ? 'unreadable' : verdict.rule
+    const rule =
+      refused !== undefined ? verdict.rule : blinding === undefined ? 'limit' : 'unreadable'
     try {
       this.#authorizer.deny(judgement, { rule }, protocol)
       return error

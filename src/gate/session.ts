@@ -16,17 +16,20 @@ import {
 } from '../wire/index.ts'
 import { Authorizer } from './authorize.ts'
 import type { CatalogView } from './catalogs.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type Relay } from './exchange.ts'
 import { endGently } from './farewell.ts'
 import { Holding } from './holding.ts'
 import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
+import type { Pace } from './pace.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
+import { refusalOf } from './refusal.ts'
 import { type Resume, Router } from './router.ts'
 import { type Run, type RunEnd, rowsOf } from './run.ts'
 import { SessionScope } from './session-scope.ts'
 import type { Standing } from './standing.ts'
 import { makesUnreadable } from './text.ts'
+import { Stopwatch, tooSlow } from './time-limit.ts'
 import { Turn } from './turn.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -45,6 +48,10 @@ export type SessionOptions = {
   readonly database: string
   /** What the startup packet sets, by name. */
   readonly settings: ReadonlyMap<string, string>
+  /** How many statements this principal has sent in this role. */
+  readonly pace: Pace
+  /** Has the database stop what it is doing for this session; settled once it has been told. */
+  readonly cancel: () => Promise<void>
   /** Monotonic milliseconds. */
   readonly clock: () => number
   readonly maxFrameBytes: number
@@ -84,6 +91,9 @@ export class Session {
   #isExplained = false
   /** Part of a row has been passed on and the rest has not come. */
   #isMidRow = false
+  readonly #stopwatch: Stopwatch
+  /** The client has asked the database to stop what is running. */
+  #isCancelled = false
   /** Said by the gate in the middle of a row; it goes out behind it. */
   readonly #asides: Buffer[] = []
 
@@ -124,6 +134,12 @@ export class Session {
       scope: this.#scope,
       holding: this.#holding,
       maxNames: options.maxNames,
+    })
+    this.#stopwatch = new Stopwatch({
+      clock: options.clock,
+      limitMs: () => this.grant.limits.timeMs,
+      underWay: () => this.#exchange.statements,
+      onOver: () => void options.cancel(),
     })
     this.#input = new OutputRun(bytes => this.#upstream.write(bytes))
     this.#output = new OutputRun(bytes => this.#toDownstream(bytes))
@@ -175,9 +191,14 @@ export class Session {
     this.#handle({ type: 'failed', error })
   }
 
-  /** Ends the wait for a person, if the session is waiting for one. Returns whether it was. */
+  /**
+   * The client wants what is running to stop. Ends the wait for a person, if the session is waiting for one, and
+   * returns whether it was: if not, the database must be told.
+   */
   cancelHeld(): boolean {
-    return this.#holding.hangUp('cancelled')
+    if (this.#holding.hangUp('cancelled')) return true
+    this.#isCancelled = !this.#exchange.isIdle
+    return false
   }
 
   #isAtRest(): boolean {
@@ -271,6 +292,7 @@ export class Session {
     this.#upstream.cork()
     this.#turn.forward(this.#exchange, this.#input)
     this.#upstream.uncork()
+    if (!this.#exchange.isIdle) this.#stopwatch.sent()
     if (!this.#isUpstreamReady()) this.#downstream.pause()
   }
 
@@ -308,7 +330,7 @@ export class Session {
           this.#output.pass(frame)
           this.#isMidRow = frame.part === 'head' || frame.part === 'middle'
         } else {
-          const relay = this.#exchange.received(frame)
+          const relay = this.#relay(frame)
           this.#observe(frame)
           if (relay === 'pass') this.#output.pass(frame)
           else this.#output.own(relay)
@@ -323,10 +345,28 @@ export class Session {
     }
     if (!this.#isMidRow) for (const aside of this.#asides.splice(0)) this.#toDownstream(aside)
     if (this.#downstream.isPaused()) this.#resumeDownstream()
+    this.#stopwatch.heard()
+    if (this.#exchange.isIdle) {
+      this.#stopwatch.rest()
+      this.#isCancelled = false
+    }
     if (!this.#isAtRest()) return
     this.#scope.transactionEnded()
     this.#authorizer.transactionStep(true)
     if (this.#phase.at === 'leaving') this.#handle({ type: 'idle' })
+  }
+
+  /** What becomes of a message: a statement that the database stopped at its limit says whose limit it was. */
+  #relay(frame: Frame): Relay {
+    const { timeMs } = this.grant.limits
+    const isTimeout =
+      timeMs !== undefined &&
+      frame.tag === BackendTag.ErrorResponse &&
+      !this.#isCancelled &&
+      this.#stopwatch.isOver(timeMs) &&
+      decodeErrorFields(frame).get('C') === '57014'
+    const relay = this.#exchange.received(frame)
+    return isTimeout && relay === 'pass' ? refusalOf(tooSlow(timeMs, this.grant.target)) : relay
   }
 
   #countRow(frame: Frame): void {
@@ -412,6 +452,7 @@ export class Session {
   #close(error: DbgateError | null): void {
     const reason = this.#phase.at === 'closed' ? this.#phase.reason : 'end'
     this.#holding.hangUp('gone')
+    this.#stopwatch.stop()
     this.#exchange.abandon({ outcome: 'lost' })
     this.#log.end(reason)
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.

@@ -5,6 +5,7 @@ import { type Analyser, EMPTY_SCOPE } from '../sql/index.ts'
 import type { StartupMessage } from '../wire/index.ts'
 import { type Standing, verdictOn } from './standing.ts'
 import { isAmbiguousEncoding } from './text.ts'
+import { STATEMENT_TIMEOUT, timeoutUnder } from './time-limit.ts'
 
 /** What the gate will say to the database in place of the person's StartupMessage. */
 export type StartupPlan = {
@@ -51,7 +52,8 @@ export async function planStartup(
   for (const [name, value] of settings) await judgeSetting(name, value, standing, analyser)
   const applicationName = settings.get('application_name') ?? ''
   if (applicationName === '') settings.set('application_name', nameFor(standing.principal.user))
-  for (const [name, value] of pinsFor(standing.grant)) setLast(settings, name, value)
+  const timeout = lastOf(settings, STATEMENT_TIMEOUT)
+  for (const [name, value] of pinsFor(standing.grant, timeout)) setLast(settings, name, value)
   return {
     database: chooseDatabase(startup, target),
     applicationName,
@@ -60,6 +62,11 @@ export async function planStartup(
     minor: Math.min(startup.minor, NEWEST_MINOR),
     unrecognised,
   }
+}
+
+/** What a setting comes to in the end, however its name is spelled. */
+function lastOf(settings: ReadonlyMap<string, string>, name: string): string | undefined {
+  return [...settings].findLast(([each]) => each.toLowerCase() === name)?.[1]
 }
 
 /** As the server applies them: of two spellings of one setting, the later counts. */
@@ -117,13 +124,15 @@ async function judgeSetting(
 
 /**
  * Settings that the gate's judgement rests on. A role that may do everything is free of them; for a role
- * that may only read, the database refuses everything else as well.
+ * that may only read, the database refuses everything else as well, and one with a limit of time it stops itself.
  */
-function pinsFor(grant: Grant): ReadonlyMap<string, string> {
+export function pinsFor(grant: Grant, timeout: string | undefined): ReadonlyMap<string, string> {
   const pins = new Map<string, string>()
   if (isUnrestricted(grant)) return pins
   pins.set('standard_conforming_strings', 'on')
   if (grant.may.every(need => need === 'read')) pins.set('default_transaction_read_only', 'on')
+  const { timeMs } = grant.limits
+  if (timeMs !== undefined) pins.set(STATEMENT_TIMEOUT, timeoutUnder(timeMs, timeout))
   return pins
 }
 

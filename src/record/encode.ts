@@ -60,6 +60,10 @@ export class StatementEncoder {
     }
     json += `,"statements":${this.#encodeAnalysis(facts.statements)},"verdict":"${facts.verdict}"`
     if (facts.request !== undefined) json += `,"request":${JSON.stringify(facts.request)}`
+    if (facts.observed !== undefined) {
+      const { outcome, rule } = facts.observed
+      json += `,"observed":${JSON.stringify({ outcome, rule })}`
+    }
     return `${json},"rule":${JSON.stringify(facts.rule)}}`
   }
 

@@ -69,7 +69,12 @@ export type StatementFacts = {
   readonly rule: string
   /** The approved request that was used up for it. */
   readonly request?: string | undefined
+  /** On a target in mode observe: what the policy would have done, and by which rule. */
+  readonly observed?: Observation | undefined
 }
+
+/** What mode observe kept from happening to a statement that ran. */
+export type Observation = { readonly outcome: 'hold' | 'deny'; readonly rule: string }
 
 /** A statement's id: its session's id, a dot and a counter, e.g. `s-8k2m4q.17`. */
 export type StatementId = string

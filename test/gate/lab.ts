@@ -8,6 +8,7 @@ import { Exchange } from '../../src/gate/exchange.ts'
 import { Holding } from '../../src/gate/holding.ts'
 import { Names } from '../../src/gate/names.ts'
 import { OutputRun } from '../../src/gate/output-run.ts'
+import { Pace } from '../../src/gate/pace.ts'
 import { Router } from '../../src/gate/router.ts'
 import type { Run, RunEnd } from '../../src/gate/run.ts'
 import { SessionScope } from '../../src/gate/session-scope.ts'
@@ -228,6 +229,7 @@ export class Lab {
       standing: standingOf(grant, asked.policy, asked.now),
       catalog: CATALOG,
       giveBack: taken => this.holding.giveBack(taken),
+      pace: new Pace(),
       clock: () => 0,
     })
     this.holding = new Holding({
