@@ -171,6 +171,19 @@ describe('approving, against a real server', function () {
     assert.equal((await running.ended).code, 0)
   })
 
+  it('watches for what is new until ^C', async () => {
+    const watching = cli.start(['requests', '--watch', '--json'], env.ben)
+    const { id, running } = await held('delete from orders where id = 7')
+    const line = await until('the line', () =>
+      watching.said.out.split('\n').find(text => text.includes(`"${id}"`)),
+    )
+    assert.equal(JSON.parse(line).sql, 'delete from orders where id = 7')
+    watching.child.kill('SIGINT')
+    assert.equal((await watching.ended).code, 130)
+    assert.equal((await as('ben', ['deny', id, '--reason', 'seen'])).code, 0)
+    assert.equal((await running.ended).code, 5)
+  })
+
   it('gives a role for a while, until it is ended', async () => {
     const wish = ['request', 'shop', '--role', 'read-write', '--for', '1h']
     assert.equal((await as('lee', wish)).code, 2)
