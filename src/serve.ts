@@ -120,8 +120,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     log: audit,
     random: options.randomBytes,
   })
-  approvals.expireAtStart()
   const server = new RunningGate(options, loaded, { tls, audit, analyser, index, holds, approvals })
+  approvals.expireAtStart() // Only now does anybody hear of it.
   await server.listen()
   return server
 }
