@@ -2,7 +2,8 @@
 
 import type { Path } from './yaml.ts'
 
-const NOT_YET = 'not supported by this version yet'
+/** Of what dbgate is to do one day. */
+export const NOT_YET = 'not supported by this version yet'
 
 /** Keys by their path; `*` stands for one step. */
 const KEYS: Record<string, string> = {

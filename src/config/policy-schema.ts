@@ -140,7 +140,7 @@ const limit = z
     statements_per_minute: integer(1, 1_000_000).optional().describe('Of one person.'),
   })
   .refine(given => Object.keys(given).some(key => key !== 'on' && key !== 'roles'), {
-    error: 'this needs rows, time, connections or statements_per_minute',
+    error: 'this needs time, connections or statements_per_minute',
     when: onlyIfSound,
   })
 
@@ -208,7 +208,7 @@ export const policySchema = z.strictObject({
     .default([])
     .describe('Under what a role may do. All that match count, the strictest wins.'),
   limits: z
-    .array(limit, { error: 'a list of { on, roles, rows, time }' })
+    .array(limit, { error: 'a list of { on, roles, time, connections }' })
     .default([])
     .describe('All that apply count, the smallest wins.'),
   functions: z

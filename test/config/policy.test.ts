@@ -92,7 +92,7 @@ tests: [{ as: { §group: [x], user: a }, on: prod, expect: [{ sql: SELECT 1, giv
 functions: { app.total: §read, §"app.*": reads }
 unknown: §reject
 mode: { prod: §watch }
-limits: [{ rows: { max: 10, over: §fail } }]`,
+limits: [{ §rows: { max: 10, over: §fail } }]`,
     'expected one of read, write, ddl, admin, session, transaction | Did you mean write?',
     'expected a kind of statement like DELETE, DROP TABLE or COPY PROGRAM, did you mean "TRUNCATE"?',
     'expected a kind of statement like DELETE, DROP TABLE or COPY PROGRAM, did you mean "DROP TABLE"?',
@@ -106,6 +106,7 @@ limits: [{ rows: { max: 10, over: §fail } }]`,
     'expected a function like total or app.total',
     'expected deny or hold',
     'expected enforce or observe',
+    '"rows": not supported by this version yet',
     'expected error or cut',
   ],
   [
@@ -140,7 +141,7 @@ tests: [{ as: §{ via: x }, on: prod, at: §yesterday, expect: §[] }]`,
     'this needs at least one key, or it would hold for everything',
     'expected a name of lower-case letters, digits, - and _, starting with a letter',
     'or adds to the other keys: there are none',
-    'this needs rows, time, connections or statements_per_minute',
+    'this needs time, connections or statements_per_minute',
     'expected a duration like 30s, 15m, 4h or 400d',
     'this needs groups, user or both',
     'expected a time like 2026-03-03T10:00:00+01:00',
@@ -227,6 +228,12 @@ tests: [{ as: { groups: [x] }, on: prod, expect: [{ sql: SELECT 1, gives: §mask
     '"masks": not supported by this version yet',
     '"masked": not supported by this version yet',
     '"columns": not supported by this version yet',
+  ],
+  [
+    'that rows are not limited yet',
+    `limits: [{ §rows: { max: 10 }, time: 60s }, { §rows: { max: 5, over: cut } }]`,
+    '"rows": not supported by this version yet',
+    '"rows": not supported by this version yet',
   ],
 ]
 

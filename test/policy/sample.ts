@@ -77,7 +77,6 @@ rules:
 limits:
   - on: [prod]
     roles: [reader, writer]
-    rows: { max: 10000, over: error }
     time: 60s
     connections: 10
 

@@ -104,7 +104,7 @@ describe('policy/verdict', () => {
 
     it('puts the limits of the role on what runs and on what is held', () => {
       const limits = {
-        rows: { max: 10_000, over: 'error' },
+        rows: undefined,
         timeMs: 60_000,
         connections: 10,
         statementsPerMinute: undefined,
