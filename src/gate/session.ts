@@ -182,8 +182,10 @@ export class Session {
 
   /** Ends the session as soon as nothing is running and no transaction is open. */
   leave(error: DbgateError): void {
-    this.#holding.hangUp('leaving')
-    this.#handle({ type: 'leave', error, isIdle: this.#isAtRest() })
+    // Who waits hears first why what they sent does not run.
+    const isHeld = this.#holding.hangUp('leaving')
+    const isIdle = !isHeld && this.#isAtRest()
+    this.#handle({ type: 'leave', error, isIdle })
   }
 
   /** Ends the session now. */
@@ -271,7 +273,9 @@ export class Session {
       return
     }
     // What came in the meantime was sent before the person said goodbye, if that came too.
-    if (this.#routeAll()) this.#handle({ type: 'judged' })
+    if (!this.#routeAll()) return
+    this.#handle({ type: 'judged' })
+    if (this.#phase.at === 'leaving' && this.#isAtRest()) this.#handle({ type: 'idle' })
   }
 
   /** Says something of the gate's own, between two messages of the server's. */

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { May, TargetConfig } from '../../src/config/index.ts'
+import type { Approvals } from '../../src/approval/index.ts'
+import type { May, PolicyDocument, TargetConfig } from '../../src/config/index.ts'
 import { Gate, type GateReport } from '../../src/gate/index.ts'
 import { compilePolicy } from '../../src/policy/index.ts'
 import { AuditLog } from '../../src/record/index.ts'
@@ -16,6 +17,7 @@ export type BareGate = {
   readonly host: string
   readonly port: number
   readonly gate: Gate
+  readonly approvals: Approvals
   readonly auditDirectory: string
   /** What the gate wanted in the server's log. */
   readonly reports: readonly GateReport[]
@@ -29,6 +31,10 @@ export type BareGateOptions = {
   readonly startupMs?: number
   readonly messageBytes?: number
   readonly sessionsPerPrincipal?: number
+  /** More of the policy. */
+  readonly policy?: Pick<PolicyDocument, 'rules' | 'limits' | 'mode'>
+  /** Where records and requests lie, and stay; a temporary directory when left out. */
+  readonly directory?: string
 }
 
 const ANA = {
@@ -45,7 +51,7 @@ export async function startBareGate(
   database: Database,
   options: BareGateOptions = {},
 ): Promise<BareGate> {
-  const directory = await mkdtemp(join(tmpdir(), 'dbgate-gate-'))
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'dbgate-gate-')))
   const auditDirectory = join(directory, 'audit')
   const audit = await AuditLog.open(auditDirectory, { now: Date.now })
   const analyser = createAnalyser()
@@ -75,6 +81,7 @@ export async function startBareGate(
       version: 1,
       roles: { all: { may: options.may ?? ['read', 'write', 'ddl', 'admin'] } },
       people: [{ groups: ['engineering'], roles: { test: 'all' } }],
+      ...options.policy,
     }),
     targets: [target],
     limits: {
@@ -102,6 +109,7 @@ export async function startBareGate(
     host: '127.0.0.1',
     port: address.port,
     gate,
+    approvals,
     auditDirectory,
     reports,
     url: `postgresql://postgres@127.0.0.1:${address.port}/${database.name}`,
@@ -111,7 +119,7 @@ export async function startBareGate(
       closeApprovals()
       await audit.close()
       await analyser.close()
-      await rm(directory, { recursive: true, force: true })
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
     },
   }
 }
