@@ -293,10 +293,12 @@ export class Session {
       this.#turn.refuse(asDbgateError(cause))
     }
     if (this.#turn.isEmpty) return
+    // The database must not have begun before the clock has.
+    this.#stopwatch.sent()
     this.#upstream.cork()
     this.#turn.forward(this.#exchange, this.#input)
     this.#upstream.uncork()
-    if (!this.#exchange.isIdle) this.#stopwatch.sent()
+    if (this.#exchange.isIdle) this.#stopwatch.rest()
     if (!this.#isUpstreamReady()) this.#downstream.pause()
   }
 
