@@ -103,4 +103,13 @@ people:
     roles: { demo: writer }
   - groups: [dba]                      # Ben
     roles: { demo: owner }
+
+rules:
+  - name: deletes
+    on: [demo]
+    when: { kind: [DELETE] }           # wherever it hides: in a CTE, a function, EXPLAIN ANALYZE
+    then:
+      approve: { by: [dba], need: 1, expires: 15m }
+      hold: 5s                         # how long the client waits; the approval lives on
+    say: A second pair of eyes before rows go.
 `

@@ -30,6 +30,10 @@ type Step = {
 
 const STEP_TIMEOUT_MS = 60_000
 
+/** Stands for the request that was held last. */
+const HELD = '{held}'
+const DELETE = ['sql', 'demo', 'delete from payments where id = 7']
+
 function steps(stage: Stage): readonly Step[] {
   const { url, pin } = stage.server
   const login = ['login', url, '--fingerprint', pin, '--no-browser']
@@ -71,6 +75,7 @@ function steps(stage: Stage): readonly Step[] {
       /dbgate: denied/,
     ),
     step('ana', 'Everything is still there', sql('select count(*) from payments'), 0, /2000/),
+    step('ana', 'What deletes waits for somebody else', DELETE, 8, /held as h-/, /@dba/),
     {
       ...step(
         'ana',
@@ -84,6 +89,16 @@ function steps(stage: Stage): readonly Step[] {
     step('ana', 'She may see her own records', ['audit', 'search', 'drop'], 0, /drop table orders/),
     step('ana', 'but not check the whole log', ['audit', 'verify'], 5),
     step('ben', 'Ben, a database administrator, signs in', login, 0, /Ben Okafor/),
+    step(
+      'ben',
+      'He looks at what Ana wants',
+      ['requests', 'show', HELD],
+      0,
+      /delete from payments/,
+    ),
+    step('ben', 'and lets it through', ['approve', HELD, '--yes'], 0, /approved/),
+    step('ana', 'She sends it again, and it runs', DELETE, 0, /DELETE 1/),
+    step('ana', 'once', DELETE, 8, /held as h-/),
     step(
       'ben',
       'He may change the schema',
@@ -108,13 +123,16 @@ function steps(stage: Stage): readonly Step[] {
 /** Runs every step; returns whether all showed what they should. Stops at the first that did not. */
 export async function tellStory(stage: Stage, signal: AbortSignal): Promise<boolean> {
   const script = steps(stage)
-  for (const [index, step] of script.entries()) {
+  let held = HELD
+  for (const [index, written] of script.entries()) {
     if (signal.aborted) return false
+    const step = { ...written, args: written.args.map(each => (each === HELD ? held : each)) }
     stage.print('')
     stage.print(`${index + 1}/${script.length} ${step.title}`)
     stage.print(`  $ dbgate ${step.args.map(shown).join(' ')}`)
     const ended = await perform(stage, step)
     const problem = problemWith(step, ended)
+    held = /held as (h-\w+)/.exec(ended.output)?.[1] ?? held
     const lines = ended.output.trim().split('\n')
     for (const line of shortened(lines)) {
       stage.print(`    ${visible(line)}`)
@@ -204,10 +222,12 @@ export async function invitation(stage: Stage, shownCommand: string): Promise<re
     `  2  ${dbgate} connect demo -- psql            or any other tool: connect prints the URL`,
     '       select name, email from customers limit 3;   goes through',
     '       drop table orders;                           denied: Ana may not change the schema',
+    '       delete from payments where id = 7;           held: somebody else has to agree',
     `  3  ${dbgate} audit search                    who ran what`,
     '',
     `  no psql?  ${dbgate} sql demo "select * from order_totals limit 3"`,
     `  as Ben, who may:  ${dbgate} login ${stage.server.url} --new`,
+    `                    ${dbgate} approve           what waits for him`,
     '',
     `  who may do what: ${stage.policyPath}   (change it; it is read again at once)`,
     '  ^C to stop',
