@@ -6,49 +6,33 @@ import type { Principal } from '../identity/index.ts'
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
 import type { AuditLog } from '../record/index.ts'
 import type { Analyser } from '../sql/index.ts'
-import { visible } from '../terminal.ts'
-import {
-  encodeAuthenticationOk,
-  encodeBackendKeyData,
-  encodeErrorResponse,
-  encodeNegotiateProtocolVersion,
-  encodeReadyForQuery,
-  encodeTerminate,
-  type StartupMessage,
-} from '../wire/index.ts'
+import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { endGently } from './farewell.ts'
 import { readHello } from './hello.ts'
+import {
+  cancelKeyOf,
+  goingDown,
+  greetingOf,
+  hasSamePins,
+  isSamePrincipal,
+  keyOf,
+  type Live,
+  type LiveSession,
+  noSuchTarget,
+  personKey,
+  repinned,
+  revoked,
+  tooMany,
+  type Visitor,
+} from './live.ts'
 import { Paces } from './pace.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
 import type { Standing } from './standing.ts'
-import { pinsFor, planStartup, type StartupPlan } from './startup-plan.ts'
+import { planStartup, type StartupPlan } from './startup-plan.ts'
 import { makesUnreadable } from './text.ts'
 import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
-
-/** Somebody at the door whose token has been verified. */
-export type Visitor = {
-  readonly principal: Principal
-  /** The tool as it names itself; a claim, not a fact. */
-  readonly agent: string
-  readonly address: string
-  readonly target: string
-  /** The role asked for; undefined for the strongest one held. */
-  readonly role: string | undefined
-}
-
-/** A session that is running, for lists and for whoever must end it. */
-export type LiveSession = {
-  readonly id: string
-  readonly principal: Principal
-  readonly agent: string
-  readonly address: string
-  readonly target: string
-  readonly role: string
-  readonly applicationName: string
-  readonly startedAt: number
-}
 
 export type GateOptions = {
   readonly audit: AuditLog
@@ -84,20 +68,6 @@ export type GateReport = {
 type CancelRequest = { readonly pid: number; readonly secret: Buffer }
 
 type Admission = { readonly grant: Grant; readonly target: TargetConfig }
-
-type Live = {
-  principal: Principal
-  /** When its grant was taken away; epoch milliseconds. */
-  revokedAt: number | null
-  readonly visitor: Visitor
-  readonly target: TargetConfig
-  readonly upstream: Upstream
-  readonly session: Session
-  readonly cancelKey: string
-  readonly catalogKey: string
-  readonly paceKey: string
-  readonly view: Omit<LiveSession, 'principal'>
-}
 
 /** Prepared statements and portals one session may have; drivers keep some hundreds. */
 const MAX_NAMES = 20_000
@@ -246,11 +216,11 @@ export class Gate {
     )
     for (const live of this.#live.values()) {
       const { principal, session, revokedAt } = live
-      if (revokedAt !== null && now - revokedAt > EXPIRY_GRACE_MS) session.end(revoked(live))
+      if (revokedAt !== null && now - revokedAt > EXPIRY_GRACE_MS) this.#end(live, revoked(live))
       const overdueMs = now - principal.expiresAt
       if (overdueMs < 0) continue
       const error = new DbgateError('REVOKED', 'dbgate: sign-in expired. Run: dbgate login')
-      if (overdueMs > EXPIRY_GRACE_MS) session.end(error)
+      if (overdueMs > EXPIRY_GRACE_MS) this.#end(live, error)
       else session.leave(error)
     }
   }
@@ -273,7 +243,7 @@ export class Gate {
         resolve()
       }
     })
-    for (const { session } of [...this.#live.values()]) session.end(error)
+    for (const live of [...this.#live.values()]) this.#end(live, error)
   }
 
   /**
@@ -533,6 +503,12 @@ export class Gate {
     }
   }
 
+  /** Ends a session whatever it does; what still runs for it is stopped, not left behind. */
+  #end(live: Live, error: DbgateError): void {
+    if (!live.session.isIdle) void this.#stop(live)
+    live.session.end(error)
+  }
+
   /** Has the database stop what it does for a session. */
   async #stop({ target, upstream, session, principal }: Live): Promise<void> {
     try {
@@ -578,80 +554,4 @@ export class Gate {
       if (!this.#live.has(id)) return id
     }
   }
-}
-
-function greetingOf(plan: StartupPlan, upstream: Upstream, secret: Buffer): Buffer {
-  const needsNegotiation = plan.unrecognised.length > 0 || plan.askedMinor > plan.minor
-  return Buffer.concat([
-    ...(needsNegotiation ? [encodeNegotiateProtocolVersion(plan.minor, plan.unrecognised)] : []),
-    encodeAuthenticationOk(),
-    ...upstream.greeting,
-    encodeBackendKeyData(upstream.pid, secret),
-    encodeReadyForQuery('I'),
-  ])
-}
-
-function goingDown(): DbgateError {
-  return new DbgateError('STARTING', 'dbgate: the server is going down')
-}
-
-function revoked({ target, view }: Live): DbgateError {
-  return new DbgateError(
-    'REVOKED',
-    `dbgate: ${target.name} is no longer open to you as ${view.role}`,
-  )
-}
-
-/** One answer for a target that is not there and one that is not granted: nobody learns which exist. */
-function noSuchTarget(name: string): DbgateError {
-  return new DbgateError('NO_TARGET', `dbgate: no target "${name}" is open to you. Next: dbgate ls`)
-}
-
-/** True for two grants whose sessions start with the same settings from the gate. */
-function hasSamePins(one: Grant, other: Grant): boolean {
-  const [pins, otherPins] = [pinsFor(one, undefined), pinsFor(other, undefined)]
-  return (
-    pins.size === otherPins.size &&
-    [...pins].every(([name, value]) => otherPins.get(name) === value)
-  )
-}
-
-function repinned({ target, view }: Live): DbgateError {
-  return new DbgateError(
-    'REVOKED',
-    `dbgate: what ${view.role} may do on ${target.name} has changed. Next: connect again.`,
-  )
-}
-
-/** Names the tools, busiest first: somebody has to know which to close. */
-function tooMany(live: readonly Live[], limit: number, where: string): DbgateError {
-  const counts = new Map<string, number>()
-  for (const { view } of live) {
-    const tool = visible(view.applicationName || view.agent || 'unnamed')
-    counts.set(tool, (counts.get(tool) ?? 0) + 1)
-  }
-  const tools = [...counts]
-    .toSorted(([, a], [, b]) => b - a)
-    .map(([tool, count]) => `${tool} ${count}`)
-  const named = tools.length === 0 ? '' : ` (${tools.join(', ')})`
-  return new DbgateError(
-    'TOO_MANY',
-    `dbgate: ${live.length} of ${limit} connections in use ${where}${named}. Close some.`,
-  )
-}
-
-function personKey({ issuer, subject }: Principal): string {
-  return JSON.stringify([issuer, subject])
-}
-
-function keyOf({ issuer, subject }: Principal, { target, role }: Grant): string {
-  return JSON.stringify([issuer, subject, target, role])
-}
-
-function cancelKeyOf(pid: number, secret: Buffer): string {
-  return `${pid}:${secret.toString('hex')}`
-}
-
-function isSamePrincipal(left: Principal, right: Principal): boolean {
-  return left.issuer === right.issuer && left.subject === right.subject
 }

@@ -21,7 +21,9 @@
  *    │◄────────────┤ its error replaced by ours              │             │
  *
  * Reading order: gate.ts (the door), session.ts (the relay), router.ts (each message), authorize.ts
- * (parse → evaluate → record → permit), exchange.ts (what each response answers), phase.ts (open to closed).
+ * (parse → evaluate → record → permit), clearance.ts and holding.ts (who has to agree), exchange.ts (what each
+ * response answers), phase.ts (open to closed).
  */
 export { createDirectListener, type DirectOptions } from './direct.ts'
-export { Gate, type GateOptions, type GateReport, type LiveSession, type Visitor } from './gate.ts'
+export { Gate, type GateOptions, type GateReport } from './gate.ts'
+export type { LiveSession, Visitor } from './live.ts'

@@ -1,33 +1,28 @@
 import { DbgateError } from '../errors.ts'
-import { type HoldVerdict, isUnrestricted, type Verdict } from '../policy/index.ts'
-import { recordedParameter } from '../record/index.ts'
+import { isUnrestricted } from '../policy/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
-import {
-  copyFrame,
-  decodeFrontend,
-  type Frame,
-  type FrontendMessage,
-  FrontendTag,
-  type Parameter,
-} from '../wire/index.ts'
+import { decodeFrontend, type Frame, type FrontendMessage, FrontendTag } from '../wire/index.ts'
 import type { Authorizer, Claim, Judgement } from './authorize.ts'
+import {
+  type Binding,
+  Clearance,
+  kept,
+  type Resume,
+  refusedBy,
+  SIMPLE,
+  statementsOf,
+  UNBOUND,
+} from './clearance.ts'
 import type { Exchange, OnDone } from './exchange.ts'
-import type { Answer, Holding, Wanted } from './holding.ts'
+import type { Holding } from './holding.ts'
 import { largeObjectCall } from './large-objects.ts'
 import { type Names, nameOf, type Portal, type Prepared } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, FAILING_UNNAMED_PARSE, refusalOf } from './refusal.ts'
 import type { SessionScope } from './session-scope.ts'
-import { makesUnreadable } from './text.ts'
 import type { Turn } from './turn.ts'
 
 type Message<T extends FrontendMessage['type']> = Extract<FrontendMessage, { type: T }>
-
-/**
- * What is left to do with a message that had to wait: it may have to wait once more. If the session is over by
- * then, all that is left is to give back what was taken for it.
- */
-export type Resume = (isOver: boolean) => undefined | Promise<Resume>
 
 export type RouterOptions = {
   readonly authorizer: Authorizer
@@ -48,7 +43,7 @@ export class Router {
   readonly #exchange: Exchange
   readonly #names: Names
   readonly #scope: SessionScope
-  readonly #holding: Holding
+  readonly #clearance: Clearance
   readonly #maxNames: number
 
   constructor(options: RouterOptions) {
@@ -56,7 +51,7 @@ export class Router {
     this.#exchange = options.exchange
     this.#names = options.names
     this.#scope = options.scope
-    this.#holding = options.holding
+    this.#clearance = new Clearance(options)
     this.#maxNames = options.maxNames
   }
 
@@ -86,13 +81,9 @@ export class Router {
         throw new DbgateError('PROTOCOL', 'unexpected password message after authentication')
       default:
         // The server skips it as well; sending it would only make the two forget in step.
-        if (this.#isSkipped(turn)) return
+        if (this.#clearance.isSkipped(turn)) return
         return this.#routeDecoded(frame, turn)
     }
-  }
-
-  #isSkipped(turn: Turn): boolean {
-    return this.#exchange.isSkipping && !turn.hasSync
   }
 
   #routeDecoded(frame: Frame, turn: Turn): undefined | Promise<Resume> {
@@ -157,84 +148,20 @@ export class Router {
     const copy = kept(frame)
     return Promise.all(judgements).then(settled => isOver => {
       // In the meantime the server may have begun to skip.
-      if (isOver || this.#isSkipped(turn)) return
+      if (isOver || this.#clearance.isSkipped(turn)) return
       return then(this.#authorizer.anyOf(settled), copy)
     })
   }
 
-  /**
-   * Goes on with a statement, at once or once a person has let it through: then an approval was used up for
-   * it, which is given back should it not be sent after all.
-   */
-  #released(
-    judgement: Judgement,
-    bound: Binding,
-    frame: Frame,
-    turn: Turn,
-    end: { go: (frame: Frame, taken: Hold | null) => void; refuse: (error: DbgateError) => void },
-  ): undefined | Promise<Resume> {
-    const verdict = this.#verdictOn(judgement)
-    if (verdict.outcome !== 'hold') {
-      end.go(frame, null)
-      return
-    }
-    const settle = (answer: Answer, own: Frame): undefined => {
-      if (answer.outcome === 'run') end.go(own, answer.taken)
-      else {
-        this.#denyHeld(judgement, verdict, bound.protocol)
-        end.refuse(answer.error)
-      }
-    }
-    const answer = this.#holding.ask(this.#wanted(judgement, verdict, bound))
-    if (!(answer instanceof Promise)) return settle(answer, frame)
-    const copy = kept(frame)
-    return answer.then(settled => isOver => {
-      if (!isOver && !this.#isSkipped(turn)) return settle(settled, copy)
-      if (settled.outcome === 'run') this.#holding.giveBack(settled.taken)
-      return
-    })
-  }
-
-  #wanted(judgement: Judgement, verdict: HoldVerdict, bound: Binding): Wanted {
-    const statements = statementsOf(judgement)
-    const { parameterTypes } = bound
-    // They are looked at again after the wait, when the message they stand in is gone.
-    const parameters = bound.parameters.map(({ bytes, binary }) => ({
-      bytes: bytes === null ? null : Buffer.from(bytes),
-      binary,
-    }))
-    return {
-      verdict,
-      bound: {
-        text: judgement.bytes,
-        parameters,
-        parameterTypes,
-        scope: this.#scope.meaningOf(statements),
-      },
-      text: judgement.recorded.text,
-      textBase64: judgement.recorded.base64,
-      parameters: parameters.map(each =>
-        recordedParameter(each.bytes, each.binary ? 'binary' : 'text'),
-      ),
-      statements,
-      inTransaction: this.#exchange.status !== 'I',
-    }
-  }
-
-  /** A statement that waited in vain is on record like one that was refused; too long a text is cut there. */
-  #denyHeld(judgement: Judgement, verdict: HoldVerdict, protocol: 'simple' | 'extended'): void {
-    this.#authorizer.deny(judgement, verdict, protocol, 'hold')
-  }
-
   #query(judgement: Judgement, frame: Frame, turn: Turn): undefined | Promise<Resume> {
-    return this.#released(judgement, SIMPLE, frame, turn, {
+    return this.#clearance.release(judgement, SIMPLE, frame, turn, {
       go: (own, taken) => this.#sendQuery(judgement, own, turn, taken),
       refuse: error => this.#refuseQuery(error, judgement.analysis, turn),
     })
   }
 
   #sendQuery(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
-    const claim = this.#claimOr(judgement, 'simple', taken, () =>
+    const claim = this.#clearance.claimOr(judgement, 'simple', taken, () =>
       this.#authorizer.claimQuery(judgement, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
@@ -335,13 +262,13 @@ export class Router {
     const parameterTypes = prepared?.parameterTypes ?? []
     const bound: Binding = { protocol: 'extended', parameters, parameterTypes }
     // An approval is for one statement: of two that the name may stand for, nobody could say which it covers.
-    const verdict = this.#verdictOn(judgement)
+    const verdict = this.#clearance.verdictOn(judgement)
     if (verdict.outcome === 'hold' && others.length > 0) {
-      this.#denyHeld(judgement, verdict, 'extended')
+      this.#authorizer.deny(judgement, verdict, 'extended', 'hold')
       this.#refuse(unsettled(message.statement), undefined, turn)
       return
     }
-    return this.#released(judgement, bound, frame, turn, {
+    return this.#clearance.release(judgement, bound, frame, turn, {
       go: (own, taken) => this.#sendBind(judgement, own, turn, taken),
       refuse: error => this.#refuse(error, judgement.analysis, turn),
     })
@@ -350,7 +277,7 @@ export class Router {
   #sendBind(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
     const message = decodeFrontend(frame)
     if (message.type !== 'Bind') return
-    const claim = this.#claimOr(judgement, 'extended', taken, () =>
+    const claim = this.#clearance.claimOr(judgement, 'extended', taken, () =>
       this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
@@ -370,7 +297,7 @@ export class Router {
     }
     // Time has passed since the Bind: what was allowed then may not be any more.
     const { judgement } = portal
-    const verdict = this.#verdictOn(judgement)
+    const verdict = this.#clearance.verdictOn(judgement)
     const refused = refusedBy(verdict, portal.run?.taken ?? null)
     if (refused !== undefined) {
       this.#authorizer.deny(judgement, verdict, 'extended')
@@ -402,7 +329,7 @@ export class Router {
       possible.push(this.#authorizer.describe(text))
     }
     const judgement = this.#authorizer.anyOf(possible)
-    return this.#released(judgement, UNBOUND, frame, turn, {
+    return this.#clearance.release(judgement, UNBOUND, frame, turn, {
       go: (own, taken) => this.#sendCursor(name, judgement, own, turn, taken),
       refuse: error => this.#refuse(error, undefined, turn),
     })
@@ -415,7 +342,7 @@ export class Router {
     turn: Turn,
     taken: Hold | null,
   ): void {
-    const claim = this.#claimOr(judgement, 'extended', taken, () =>
+    const claim = this.#clearance.claimOr(judgement, 'extended', taken, () =>
       this.#authorizer.claimBound(judgement, [], this.#note, taken),
     )
     if (claim instanceof DbgateError) {
@@ -450,7 +377,7 @@ export class Router {
         const again = called === frame ? message : decodeFrontend(called)
         if (again.type !== 'FunctionCall') return
         const bound: Binding = { ...UNBOUND, protocol: 'simple', parameters: again.parameters }
-        return this.#released(judgement, bound, called, turn, {
+        return this.#clearance.release(judgement, bound, called, turn, {
           go: (own, taken) => this.#sendCall(judgement, own, turn, taken),
           refuse: error => this.#refuseQuery(error, undefined, turn),
         })
@@ -469,7 +396,7 @@ export class Router {
   #sendCall(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
     const message = decodeFrontend(frame)
     if (message.type !== 'FunctionCall') return
-    const claim = this.#claimOr(judgement, 'simple', taken, () =>
+    const claim = this.#clearance.claimOr(judgement, 'simple', taken, () =>
       this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
     )
     if (claim instanceof DbgateError) {
@@ -478,82 +405,6 @@ export class Router {
     }
     const expected = { kind: 'query', refusal: null, form: 'function-call', onDone: [] } as const
     turn.add(frame.buf, frame.start, frame.end, { ...expected, runs: claim.runs }, claim)
-  }
-
-  /**
-   * The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. What was
-   * taken for a claim that is not made is given back.
-   */
-  #claimOr(
-    judgement: Judgement,
-    protocol: 'simple' | 'extended',
-    taken: Hold | null,
-    claim: () => Claim,
-  ): Claim | DbgateError {
-    const refused = this.#claimRefused(judgement, protocol, taken)
-    if (refused !== undefined) {
-      if (taken !== null) this.#holding.giveBack(taken)
-      return refused
-    }
-    try {
-      return claim()
-    } catch (error) {
-      if (isRefusable(error)) return error
-      throw error
-    }
-  }
-
-  #claimRefused(
-    judgement: Judgement,
-    protocol: 'simple' | 'extended',
-    taken: Hold | null,
-  ): DbgateError | undefined {
-    const verdict = this.#verdictOn(judgement)
-    const refused = refusedBy(verdict, taken)
-    const blinding = this.#blinding(judgement)
-    const error = refused ?? blinding ?? this.#authorizer.limited(judgement)
-    if (error === undefined) return undefined
-    const rule =
-      refused !== undefined ? verdict.rule : blinding === undefined ? 'limit' : 'unreadable'
-    try {
-      this.#authorizer.deny(judgement, { rule }, protocol)
-      return error
-    } catch (thrown) {
-      if (isRefusable(thrown)) return thrown
-      throw thrown
-    }
-  }
-
-  /** FETCH runs what a Bind has put under the cursor's name, so that must be allowed still. */
-  #verdictOn(judgement: Judgement): Verdict {
-    for (const { fetches } of statementsOf(judgement)) {
-      for (const name of fetches) {
-        const portal = this.#names.portal(nameOf(name))
-        if (portal === undefined) continue
-        const verdict = this.#authorizer.verdictOn(portal.judgement.analysis)
-        if (verdict.outcome === 'deny') return verdict
-        if (verdict.outcome === 'hold' && portal.run?.taken == null) return verdict
-      }
-    }
-    return this.#authorizer.verdictOn(judgement.analysis)
-  }
-
-  /**
-   * What would make the server read the next text otherwise than the gate does. That text may be on its way
-   * already when the server reports the change, so it is too late to end the session then.
-   */
-  #blinding(judgement: Judgement): DbgateError | undefined {
-    if (isUnrestricted(this.#authorizer.grant)) return
-    for (const { settings } of statementsOf(judgement)) {
-      for (const { name, value } of settings) {
-        if (value === undefined || !makesUnreadable(name, value)) continue
-        return new DbgateError(
-          'UNSUPPORTED',
-          `dbgate: under ${name} ${value} statements can't be judged. Not run. Next: leave it as it is.`,
-        )
-      }
-    }
-    return
   }
 
   /** EXECUTE names a text; what Parse put under the name is on record nowhere else. */
@@ -599,41 +450,11 @@ export class Router {
 /** Goes on with a judged message. */
 type Next = (judgement: Judgement, frame: Frame) => undefined | Promise<Resume>
 
-/** What an approval covers beside the text. */
-type Binding = {
-  readonly protocol: 'simple' | 'extended'
-  readonly parameters: readonly Parameter[]
-  readonly parameterTypes: readonly number[]
-}
-
-const UNBOUND: Binding = { protocol: 'extended', parameters: [], parameterTypes: [] }
-const SIMPLE: Binding = { ...UNBOUND, protocol: 'simple' }
-
-/** The frame as its own, for when its turn comes later. */
-function kept(frame: Frame): Frame {
-  const buf = copyFrame(frame)
-  return { tag: frame.tag, buf, start: 0, end: buf.length, part: 'whole' }
-}
-
-/** Why what was let through before may not run any more, if it may not. */
-function refusedBy(verdict: Verdict, taken: Hold | null): DbgateError | undefined {
-  if (verdict.outcome === 'deny') return verdict.error
-  if (verdict.outcome === 'allow' || taken !== null) return undefined
-  return new DbgateError(
-    'HELD',
-    `dbgate: held by rule ${verdict.rule} since a moment ago. Not run. Next: send it again.`,
-  )
-}
-
 function unsettled(name: string): DbgateError {
   return new DbgateError(
     'HELD',
     `dbgate: statement "${name}" needs approval and is just being replaced. Not run. Next: send it again once that is answered.`,
   )
-}
-
-function isRefusable(error: unknown): error is DbgateError {
-  return error instanceof DbgateError && (error.code === 'LIMIT' || error.code === 'UNAUDITED')
 }
 
 function executes(text: string): string {
@@ -642,10 +463,6 @@ function executes(text: string): string {
 
 function isSettled(judgement: Judgement | Promise<Judgement>): judgement is Judgement {
   return !(judgement instanceof Promise)
-}
-
-function statementsOf({ analysis }: Judgement): readonly Statement[] {
-  return analysis.ok ? analysis.statements : []
 }
 
 function portalOf(name: string, judgement: Judgement, { runs }: Claim): Portal {

@@ -16,6 +16,7 @@ import {
 } from '../wire/index.ts'
 import { Authorizer } from './authorize.ts'
 import type { CatalogView } from './catalogs.ts'
+import type { Resume } from './clearance.ts'
 import { Exchange, type Relay } from './exchange.ts'
 import { endGently } from './farewell.ts'
 import { Holding } from './holding.ts'
@@ -24,7 +25,7 @@ import { OutputRun } from './output-run.ts'
 import type { Pace } from './pace.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
 import { refusalOf } from './refusal.ts'
-import { type Resume, Router } from './router.ts'
+import { Router } from './router.ts'
 import { type Run, type RunEnd, rowsOf } from './run.ts'
 import { SessionScope } from './session-scope.ts'
 import type { Standing } from './standing.ts'
@@ -147,6 +148,11 @@ export class Session {
 
   get id(): string {
     return this.#log.id
+  }
+
+  /** Nothing runs for it in the database. */
+  get isIdle(): boolean {
+    return this.#exchange.isIdle
   }
 
   get grant(): Grant {
