@@ -10,7 +10,7 @@ people: [{ groups: [a], roles: { prod: raeder } }]
 `
 
 describe('dbgate policy, without a server', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   let cli: Cli
   let main: string
   let wrong: string

@@ -65,7 +65,7 @@ export function cleanEnvironment(): Record<string, string | undefined> {
 export async function until<T>(
   what: string,
   attempt: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   let last: unknown

@@ -65,7 +65,7 @@ function screen(state: ApproveState, isColour = false): string {
 const LONG = Array.from({ length: 40 }, (_, index) => `-- line ${index + 1}`)
 
 describe('ui/approve', function () {
-  this.timeout(20_000)
+  this.timeout(60_000)
 
   const table: readonly [
     what: string,
