@@ -1,7 +1,11 @@
 # A day's work with psycopg 3: prepared statements, pipelines, binary, copy.
+import logging
 import sys
 
 import psycopg
+
+# Whether a pipeline hears of its error before or while it ends is a matter of time, and it warns of the one only.
+logging.getLogger('psycopg').setLevel(logging.CRITICAL)
 
 
 def show(*values):
