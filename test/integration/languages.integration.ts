@@ -69,8 +69,13 @@ describe('drivers of other languages cannot tell', function () {
       assert.equal(directly.code, 0, directly.stderr.toString('utf8'))
       assert.ok(directly.stdout.length > 500)
       assert.equal(indirectly.stdout.toString('utf8'), directly.stdout.toString('utf8'))
-      assert.equal(indirectly.stderr.toString('utf8'), directly.stderr.toString('utf8'))
+      assert.equal(complaints(indirectly.stderr), complaints(directly.stderr))
       assert.equal(indirectly.code, 0)
     })
   }
 })
+
+/** What a driver complained of, without ports and addresses in memory. */
+function complaints(stderr: Buffer): string {
+  return stderr.toString('utf8').replace(/port=\d+|0x[0-9a-f]+/g, 'N')
+}
