@@ -82,6 +82,7 @@ async function dbgate({ gate, token, directory }: Ground): Promise<Path> {
     { env, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const url = await firstLine(child)
+  process.once('exit', () => child.kill())
   const pids = [child.pid ?? 0, gate.child?.pid ?? 0]
   const stop = async () => {
     await ended(child)

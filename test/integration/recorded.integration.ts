@@ -110,11 +110,14 @@ describe('nothing unrecorded', function () {
     })
 
     after(async () => {
-      await client.end()
-      await gate.close()
-      if (isRoot) execFileSync('umount', [state])
-      await rm(state, { recursive: true, force: true })
-      await database.drop()
+      try {
+        await client.end()
+        await gate.close()
+      } finally {
+        if (isRoot) execFileSync('umount', ['-l', state])
+        await rm(state, { recursive: true, force: true })
+        await database.drop()
+      }
     })
 
     it('refuses with 58030 what it cannot record, runs none of it, and says so in /health', async () => {
