@@ -15,7 +15,8 @@ export type Screen = {
 /** Runs dbgate inside tmux, which gives it a terminal and tells what is on it. */
 export async function terminal(cli: Cli, args: readonly string[]): Promise<Screen> {
   const name = `dbgate-test-${randomBytes(6).toString('hex')}`
-  const env = { ...cli.env, TERM: 'screen-256color' }
+  // Ink draws no screen where CI is set, and these tests look at it.
+  const env = { ...cli.env, TERM: 'screen-256color', CI: '0', CONTINUOUS_INTEGRATION: '0' }
   const tmux = (...words: string[]) =>
     succeed('tmux', ['-L', name, '-f', '/dev/null', ...words], { env })
   const quoted = [process.execPath, BIN, ...args].map(word => `'${word.replaceAll("'", `'\\''`)}'`)
