@@ -33,10 +33,8 @@ async function programs(): Promise<Record<string, (url: string) => readonly [str
   return found
 }
 
-const classes = await mkdtemp(join(tmpdir(), 'dbgate-java-'))
+let classes = ''
 const found = await programs()
-if (found.pgjdbc)
-  await succeed('javac', ['-cp', JDBC, '-d', classes, join(FOLDER, 'JdbcWork.java')])
 
 describe('drivers of other languages cannot tell', function () {
   this.timeout(60_000)
@@ -45,6 +43,10 @@ describe('drivers of other languages cannot tell', function () {
   let through: string
 
   before(async () => {
+    classes = await mkdtemp(join(tmpdir(), 'dbgate-java-'))
+    if (found.pgjdbc) {
+      await succeed('javac', ['-cp', JDBC, '-d', classes, join(FOLDER, 'JdbcWork.java')])
+    }
     database = await freshDatabase(await postgres18(), 'languages')
     const target = {
       upstream: database.upstream,
