@@ -42,6 +42,39 @@ export { AuditLog } from './log.ts'
 export type { LogEntry, Position, ReadOptions } from './reader.ts'
 export { readRecords } from './reader.ts'
 export type {
+  ColumnsEvent,
+  CompleteEvent,
+  CopyEvent,
+  CutEvent,
+  DecidedEvent,
+  EndEvent,
+  ErrorEvent,
+  HeldEvent,
+  NoticeEvent,
+  NotificationEvent,
+  ParameterMode,
+  RecordedCell,
+  RecordedColumn,
+  RecordedHappening,
+  RecordedMessage,
+  RecordingEvent,
+  RowsEvent,
+  SettingEvent,
+  StartEvent,
+  StatementEvent,
+  TransactionEvent,
+} from './recording.ts'
+export { RECORDING_VERSION } from './recording.ts'
+export { packMember } from './recording-members.ts'
+export type { FoundRecording, RecordingReadOptions } from './recording-reader.ts'
+export {
+  findRecording,
+  readRecording,
+  recordedSession,
+  recordingDays,
+  recordingName,
+} from './recording-reader.ts'
+export type {
   AuditRecord,
   CompletedRecord,
   Completion,
