@@ -4,16 +4,16 @@ import { deepFreeze } from './build.ts'
 import type { ConditionsFile } from './policy-conditions.ts'
 import type {
   AccessEntry,
-  ApproveTerms,
   Conditions,
   PeopleEntry,
   PolicyDocument,
   PolicyLimit,
   PolicyRule,
   PolicyTest,
-  RuleEffect,
   Setting,
 } from './policy-document.ts'
+import { buildEffect, terms } from './policy-effects.ts'
+import { buildMask } from './policy-mask-build.ts'
 import type { PolicyFile } from './policy-schema.ts'
 import type { Path, Source } from './yaml.ts'
 
@@ -31,6 +31,9 @@ export function buildPolicy(files: readonly File[]): PolicyDocument {
     access: all(buildAccess),
     rules: all(({ rules }, lineOf) =>
       rules.map((rule, index) => buildRule(rule, lineOf(['rules', index]))),
+    ),
+    masks: all(({ masks }, lineOf) =>
+      masks.map((mask, index) => buildMask(mask, lineOf(['masks', index]))),
     ),
     limits: all(({ limits }, lineOf) =>
       limits.map((limit, index) => buildLimit(limit, lineOf(['limits', index]))),
@@ -76,11 +79,6 @@ function buildAccess({ access }: PolicyFile, lineOf: LineOf): AccessEntry[] {
   }))
 }
 
-function terms(approve: NonNullable<PolicyFile['access'][number]['approve']>): ApproveTerms {
-  const { by, need, expires, presence } = approve
-  return { by, need, expiresMs: expires, presence }
-}
-
 function buildRule(rule: PolicyFile['rules'][number], at: string): PolicyRule {
   const { name, on, say, next } = rule
   const { or = [], unless = [], ...when } = rule.when
@@ -95,12 +93,6 @@ function buildRule(rule: PolicyFile['rules'][number], at: string): PolicyRule {
     next,
     at,
   }
-}
-
-function buildEffect(written: PolicyFile['rules'][number]['then']): RuleEffect {
-  if (typeof written === 'string') return { does: written }
-  const { approve, hold, notify, in_transaction: inTransaction } = written
-  return { does: 'approve', approve: terms(approve), holdMs: hold, notify, inTransaction }
 }
 
 function buildConditions(written: ConditionsFile): Conditions {
@@ -156,13 +148,21 @@ function buildTest(test: PolicyFile['tests'][number], lineOf: LineOf): PolicyTes
     as: { groups, user, via, role, grant },
     on: test.on,
     time: test.at === undefined ? undefined : Date.parse(test.at),
-    expect: test.expect.map(({ sql, gives, rule, rows_estimate, in_transaction }, index) => ({
-      sql,
-      gives,
-      rule,
-      rowsEstimate: rows_estimate,
-      inTransaction: in_transaction ?? false,
-      at: lineOf(['expect', index]),
-    })),
+    expect: test.expect.map(
+      ({ sql, gives, rule, columns, rows_estimate, in_transaction }, index) => ({
+        sql,
+        gives,
+        rule,
+        columns: columns && Object.fromEntries(Object.entries(columns).map(asKind)),
+        rowsEstimate: rows_estimate,
+        inTransaction: in_transaction ?? false,
+        at: lineOf(['expect', index]),
+      }),
+    ),
   }
+}
+
+/** `hash` and `token` are two words for one mask. */
+function asKind([column, word]: [string, string]): [string, string] {
+  return [column, word === 'hash' ? 'token' : word]
 }

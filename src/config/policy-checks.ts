@@ -11,6 +11,7 @@ import {
 } from './cross-checks.ts'
 import { isRecord, valueAt } from './explain.ts'
 import { NOT_YET } from './later.ts'
+import { checkMask } from './policy-mask-checks.ts'
 import { checkNotify, checkTargets, type Known, unknownName } from './policy-names.ts'
 import { checkRule, ruleNames } from './policy-rule-checks.ts'
 import { RESERVED_RULES } from './policy-schema.ts'
@@ -38,6 +39,9 @@ export function checkPolicies(policies: readonly Source[], server: Source | unde
     checkAccess(policy, known, found)
     for (const index of list(valueAt(policy.value, ['rules'])).keys()) {
       checkRule(policy, ['rules', index], known, found)
+    }
+    for (const index of list(valueAt(policy.value, ['masks'])).keys()) {
+      checkMask(policy, ['masks', index], known, found)
     }
     checkLimits(policy, known, found)
     checkSettings(policy, known, found)

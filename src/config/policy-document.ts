@@ -2,7 +2,7 @@
 
 import type { RowsEstimate } from './policy-conditions.ts'
 import type { TimeWindow } from './policy-time.ts'
-import type { CLASSES, GRANTS, HAZARDS, NEEDS, WHERES } from './policy-words.ts'
+import type { CLASSES, DETECTORS, GRANTS, HAZARDS, NEEDS, WHERES } from './policy-words.ts'
 
 export type May = (typeof NEEDS)[number]
 
@@ -91,6 +91,39 @@ export type PolicyRule = {
   readonly at: string
 }
 
+/** What is shown instead of a value. `domain`: undefined is one of the column's own. */
+export type MaskWord =
+  | { readonly kind: 'redact' | 'nullify' | 'email' | 'year' }
+  | { readonly kind: 'token'; readonly domain: string | undefined }
+  | { readonly kind: 'keep'; readonly first: number; readonly last: number }
+
+export type Detector = (typeof DETECTORS)[number]
+
+type ApproveEffect = Extract<RuleEffect, { readonly does: 'approve' }>
+
+/** Whether a masked column may decide about rows: not at all, compared for equality, in any way, or if a person agrees. */
+export type FilterEffect = { readonly does: 'deny' | 'equality' | 'allow' } | ApproveEffect
+
+/** One entry of `masks:`. What it leaves unsaid is undefined: what then holds depends on the mask. */
+export type PolicyMask = {
+  readonly on: readonly string[]
+  /** Undefined means all. */
+  readonly roles: readonly string[] | undefined
+  readonly via: readonly string[] | undefined
+  /** Groups that see the value. */
+  readonly reveal: readonly string[]
+  /** The most exact first: the first that fits a label counts. */
+  readonly labels: readonly { readonly label: string; readonly mask: MaskWord }[]
+  readonly columns: readonly string[]
+  readonly values: readonly Detector[]
+  /** Of `columns` and `values`. */
+  readonly mask: MaskWord | undefined
+  readonly filters: FilterEffect | undefined
+  readonly writes: RuleEffect | undefined
+  readonly derived: 'deny' | 'redact' | undefined
+  readonly at: string
+}
+
 export type PolicyLimit = {
   readonly on: readonly string[]
   /** Undefined means all. */
@@ -126,8 +159,10 @@ export type PolicyTest = {
   readonly time: number | undefined
   readonly expect: readonly {
     readonly sql: string
-    readonly gives: 'allowed' | 'denied' | 'held'
+    readonly gives: 'allowed' | 'masked' | 'denied' | 'held'
     readonly rule: string | undefined
+    /** Kinds of mask, or `shown`, by columns of the result. */
+    readonly columns: Readonly<Record<string, string>> | undefined
     readonly rowsEstimate: number | undefined
     readonly inTransaction: boolean
     readonly at: string
@@ -141,6 +176,7 @@ export type PolicyDocument = {
   readonly people: readonly PeopleEntry[]
   readonly access?: readonly AccessEntry[]
   readonly rules?: readonly PolicyRule[]
+  readonly masks?: readonly PolicyMask[]
   readonly limits?: readonly PolicyLimit[]
   readonly functions?: readonly FunctionEntry[]
   /** By target or by environment. */

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { onlyIfSound, when } from './policy-conditions.ts'
+import { maskEntry } from './policy-mask-schema.ts'
 import { NEEDS } from './policy-words.ts'
 import { duration, integer, listOf, member, name, namedMap, text } from './values.ts'
 
@@ -121,6 +122,8 @@ const rule = z.strictObject({
   next: sentence.optional().describe('What to do instead, shown word for word.'),
 })
 
+const mask = maskEntry(hold, on)
+
 const limit = z
   .strictObject({
     on,
@@ -153,10 +156,18 @@ const perTarget = <const T extends readonly [string, ...string[]]>(from: T) => {
   })
 }
 
+const GIVES = ['allowed', 'masked', 'denied', 'held'] as const
+const SHOWN = ['shown', 'redact', 'nullify', 'email', 'token', 'hash', 'keep', 'year'] as const
+const shown = z.enum(SHOWN, { error: `one of ${SHOWN.join(', ')}` })
+
 const expectation = z.strictObject({
   sql: z.string({ error: 'a statement' }).min(1, { error: 'a statement' }),
-  gives: z.enum(['allowed', 'denied', 'held'], { error: 'one of allowed, denied, held' }),
+  gives: z.enum(GIVES, { error: `one of ${GIVES.join(', ')}` }),
   rule: text('the name of a rule', /^[a-z][a-z0-9_:-]{0,130}$/).optional(),
+  columns: z
+    .record(z.string(), shown, { error: 'a map of columns to what is shown of them' })
+    .optional()
+    .describe('What is shown of columns of the result: a mask, or shown.'),
   rows_estimate: integer(0, 1_000_000_000).optional(),
   in_transaction: z.boolean().optional(),
 })
@@ -207,6 +218,10 @@ export const policySchema = z.strictObject({
     .array(rule, { error: 'a list of { name, on, when, then }' })
     .default([])
     .describe('Under what a role may do. All that match count, the strictest wins.'),
+  masks: z
+    .array(mask, { error: 'a list of { labels, columns, mask }' })
+    .default([])
+    .describe('What is not shown. Of all that fit a column the strictest counts.'),
   limits: z
     .array(limit, { error: 'a list of { on, roles, time, connections }' })
     .default([])

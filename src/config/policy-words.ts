@@ -32,6 +32,9 @@ export const HAZARDS = [
   'unknown',
 ] as const
 
+/** What a mask can look for in texts. */
+export const DETECTORS = ['card-number', 'email', 'national-id'] as const
+
 const words = (text: string): readonly string[] => text.trim().split(/\s+/)
 
 /** Kinds of statement, as the analysis names them. */

@@ -1,4 +1,4 @@
-import type { May, PeopleEntry, PolicyLimit } from '../config/index.ts'
+import type { May, PeopleEntry, PolicyLimit, PolicyMask } from '../config/index.ts'
 import { byStrength } from './grant.ts'
 import { standsOn } from './rule.ts'
 import { isObserved, type Ruleset, unknownOn } from './ruleset.ts'
@@ -26,6 +26,7 @@ export type TargetView = {
     readonly does: 'allow' | 'deny' | 'approve'
     readonly at: string
   }[]
+  readonly masks: readonly PolicyMask[]
   readonly limits: readonly PolicyLimit[]
 }
 
@@ -46,6 +47,7 @@ export function describeTarget(
     rules: rules
       .filter(rule => standsOn(rule, target))
       .map(({ name, does, source }) => ({ name, does, at: source.at })),
+    masks: (document.masks ?? []).filter(({ on }) => on.includes('*') || on.includes(target)),
     limits: (document.limits ?? []).filter(({ on }) => on.includes('*') || on.includes(target)),
   }
 }

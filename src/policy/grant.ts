@@ -1,6 +1,7 @@
 import type { May, PolicyDocument } from '../config/index.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Limits } from './limits.ts'
+import type { MaskRule } from './masks.ts'
 
 /**
  * What one principal may be on one target. `may` is the ceiling of the role; `at` names the place in the policy
@@ -18,7 +19,9 @@ export type Grant = {
   readonly id: string | undefined
   readonly expiresAt: number | undefined
   readonly limits: Limits
-  /** Everything is allowed, whatever is sent: the role may do all, and no rule or limit applies to it. */
+  /** What is masked, but for `via`: see bindMasks. Empty: nothing has to be looked at. */
+  readonly masks: readonly MaskRule[]
+  /** Everything is allowed, whatever is sent: the role may do all, and no rule, limit or mask applies to it. */
   readonly isUnrestricted: boolean
 }
 
@@ -32,7 +35,7 @@ export type ExtraGrant = {
 }
 
 /** A grant before it is known what applies to it. */
-export type BareGrant = Omit<Grant, 'limits' | 'isUnrestricted'>
+export type BareGrant = Omit<Grant, 'limits' | 'masks' | 'isUnrestricted'>
 
 const STRENGTH: readonly May[] = ['read', 'write', 'ddl', 'admin']
 

@@ -2,6 +2,7 @@ import type { PolicyDocument } from '../config/index.ts'
 import type { Principal } from '../identity/index.ts'
 import { type BareGrant, type Grant, mayEverything } from './grant.ts'
 import { limitsFor, NO_LIMITS } from './limits.ts'
+import { masksFor } from './masks.ts'
 import { compileRule, type Live, liveFor, type Rule, standsOn } from './rule.ts'
 import { FunctionTable } from './subject.ts'
 
@@ -42,11 +43,14 @@ export function completeGrant(ruleset: Ruleset, bare: BareGrant, principal: Prin
   const limits = isObserved(ruleset, target)
     ? NO_LIMITS
     : limitsFor(ruleset.document.limits ?? [], target, role)
+  // A target that is only watched is masked all the same: what was seen can't be unseen.
+  const masks = masksFor(ruleset.document.masks ?? [], principal, target, role)
   const isUnrestricted =
     mayEverything(bare) &&
     limits === NO_LIMITS &&
+    masks.length === 0 &&
     liveRules(ruleset, principal, target).every(({ rule }) => rule.does === 'allow')
-  return Object.freeze({ ...bare, limits, isUnrestricted })
+  return Object.freeze({ ...bare, limits, masks, isUnrestricted })
 }
 
 /** Whether a target is only watched. */

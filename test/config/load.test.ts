@@ -69,6 +69,7 @@ describe('config/load', () => {
       access: [],
       rules: [],
       limits: [],
+      masks: [],
       functions: [],
       unknown: [],
       mode: [],

@@ -222,12 +222,69 @@ tests:
     'its answer is 522 characters long, and 300 are shown: shorten say or next',
   ],
   [
-    'what this version does not do yet',
-    `§masks: []
-tests: [{ as: { groups: [x] }, on: prod, expect: [{ sql: SELECT 1, gives: §masked, §columns: { a: b } }] }]`,
-    '"masks": not supported by this version yet',
-    '"masked": not supported by this version yet',
-    '"columns": not supported by this version yet',
+    'what has another name',
+    `§connections: {}
+rules: [{ name: a, then: { approve: { by: [dba] }, §mask: [x] } }]`,
+    '"connections": this is called "targets"',
+    '"mask": what is masked stands under masks',
+  ],
+  [
+    'masks that are none',
+    `masks:
+  - labels: { "pii:email": §emial, "pii:x": { §keep_lst: 4 }, §"pii email": redact }
+    §reveel: [dba]
+  - columns: [§ssn, users.email, §a.b.c.d]
+    mask: §hsah
+  - columns: [users.ssn]
+    mask: { keep_last: §9 }
+    filters: §equalty
+    writes: §never
+    derived: §mask
+  - columns: [users.ssn]
+    mask: redact
+    §role: [reader]
+  - §mask: redact
+  - values: { matches: §card-numbr }
+    mask: §{}
+  - §columns: [users.ssn]
+  - labels: { "pii:*": redact }
+    §mask: redact
+    §domain: customer
+  - columns: [users.ssn]
+    on: [§prdo]
+    roles: [§redaer]
+    mask: nullify
+    filters: { §approve: { need: 2 }, §hodl: 3s }
+  - values: { matches: email }
+    mask: redact
+    §filters: allow
+tests:
+  - { as: { groups: [x] }, on: prod, expect: [{ sql: SELECT 1, gives: §maskd, columns: { a: §hid } }] }`,
+    'expected one of redact, nullify, email, hash, token, year | Did you mean email?',
+    'unknown key "keep_lst", did you mean "keep_last"?',
+    'expected a label like pii:email or pii:*',
+    'unknown key "reveel", did you mean "reveal"?',
+    'expected a column like users.email, public.users.ssn or *.password*',
+    'expected a column like users.email, public.users.ssn or *.password*',
+    'expected one of redact, nullify, email, hash, token, year | Did you mean hash?',
+    'expected a whole number from 1 to 8',
+    'expected deny, equality or allow | Did you mean equality?',
+    'expected deny or allow',
+    'expected deny or redact',
+    'unknown key "role", did you mean "roles"?',
+    'this needs labels, columns or values',
+    'expected one of card-number, email, national-id | Did you mean card-number?',
+    'this needs keep_last, keep_first or both',
+    'missing key "mask": expected what is shown instead, like redact',
+    'labels say their masks themselves: mask goes with columns and values',
+    'domain goes with hash: nothing here is hashed',
+    'there is no target "prdo", did you mean "prod"?',
+    'there is no role "redaer", did you mean "reader"?',
+    'missing key "by": expected a list of groups',
+    'unknown key "hodl", did you mean "hold"?',
+    'filters is about columns, and values names none',
+    'expected one of allowed, masked, denied, held | Did you mean masked?',
+    'expected one of shown, redact, nullify, email, token, hash, keep, year',
   ],
   [
     'that rows are not limited yet',
@@ -277,6 +334,49 @@ access: [{ grant: { prod: [writer] }, max: 1h, approve: { by: [dba] } }]`)
     assert.deepEqual(unasked, [
       '3:82 no access entry says who approves "migrator" on "prod": it can\'t be asked for',
     ])
+  })
+
+  it('puts the most exact label of an entry first, and keeps what is left unsaid unsaid', async () => {
+    const policy = `${HEAD}masks:
+  - labels: { "*": redact, "pii:*": nullify, "pii:email": email, "pii:phone": { keep_last: 4 } }
+    reveal: [dba]
+  - columns: [users.id]
+    values: { matches: card-number }
+    via: agent
+    mask: hash
+    domain: user
+    filters: { approve: { by: [dba] }, hold: 10s }
+    writes: deny
+    derived: redact
+`
+    await withFiles({ 'main.yaml': policy }, async dir => {
+      const file = join(dir, 'main.yaml')
+      const [labels, columns] = (await loadPolicy([file])).policy.masks ?? []
+      assert.deepEqual(labels, {
+        on: ['*'],
+        roles: undefined,
+        via: undefined,
+        reveal: ['dba'],
+        labels: [
+          { label: 'pii:email', mask: { kind: 'email' } },
+          { label: 'pii:phone', mask: { kind: 'keep', first: 0, last: 4 } },
+          { label: 'pii:*', mask: { kind: 'nullify' } },
+          { label: '*', mask: { kind: 'redact' } },
+        ],
+        columns: [],
+        values: [],
+        mask: undefined,
+        filters: undefined,
+        writes: undefined,
+        derived: undefined,
+        at: `${file}:5`,
+      })
+      assert.deepEqual(columns?.mask, { kind: 'token', domain: 'user' })
+      assert.deepEqual(columns?.via, ['agent'])
+      assert.deepEqual(columns?.values, ['card-number'])
+      assert.equal(columns?.filters?.does, 'approve')
+      assert.deepEqual(columns?.writes, { does: 'deny' })
+    })
   })
 
   it('fills in what is left out', async () => {
@@ -370,6 +470,7 @@ tests:
                 sql: 'SELECT 1',
                 gives: 'allowed',
                 rule: undefined,
+                columns: undefined,
                 rowsEstimate: undefined,
                 inTransaction: false,
                 at: at(12),
