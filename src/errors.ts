@@ -28,6 +28,7 @@ const TABLE = {
   LIMIT: ['ERROR', '54000', 5],
   TOO_SLOW: ['ERROR', '57014', 5],
   UNAUDITED: ['ERROR', '58030', 1],
+  UNRECORDED: ['FATAL', '58030', 1],
   NO_STORE: ['ERROR', '58030', 1],
   IN_USE: ['FATAL', '55006', 3],
   NOT_FOUND: ['ERROR', '42704', 6],

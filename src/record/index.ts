@@ -65,6 +65,7 @@ export type {
   TransactionEvent,
 } from './recording.ts'
 export { RECORDING_VERSION } from './recording.ts'
+export type { RecordingSeal } from './recording-file.ts'
 export { packMember } from './recording-members.ts'
 export type { FoundRecording, RecordingReadOptions } from './recording-reader.ts'
 export {
@@ -74,6 +75,9 @@ export {
   recordingDays,
   recordingName,
 } from './recording-reader.ts'
+export { recoverRecording } from './recording-recovery.ts'
+export type { Recording, RecordingsOptions } from './recordings.ts'
+export { Recordings } from './recordings.ts'
 export type {
   AuditRecord,
   CompletedRecord,
@@ -86,6 +90,7 @@ export type {
   RecordedParameter,
   RecordedPrincipal,
   RecordedRelation,
+  RecordingNote,
   RepairedRecord,
   RequestNote,
   SessionEnd,
@@ -97,7 +102,7 @@ export type {
   StatementRecord,
   Stored,
 } from './records.ts'
-export type { SessionLog } from './session-log.ts'
+export type { SessionListener, SessionLog } from './session-log.ts'
 export type { Verification } from './verify.ts'
 export { verifyLog } from './verify.ts'
 export type { ChainHead } from './writer.ts'

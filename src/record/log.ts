@@ -6,7 +6,7 @@ import type { Owner } from './queue.ts'
 import { Queue } from './queue.ts'
 import type { AuditRecord, NoteRecord, SessionFacts } from './records.ts'
 import { findEnd } from './repair.ts'
-import type { Sink } from './session-log.ts'
+import type { SessionListener, Sink } from './session-log.ts'
 import { SessionLog, unaudited } from './session-log.ts'
 import type { ChainHead } from './writer.ts'
 import { ChainWriter, WriteFailed } from './writer.ts'
@@ -105,14 +105,16 @@ export class AuditLog {
    * Puts the start of a session on file and returns the session's own part of the log.
    *
    * Throws: UNAUDITED (58030) it could not be put on file: the session must not start.
+   *
+   * @param listener hears what is put on record, for the session's recording
    */
-  begin(facts: SessionFacts): SessionLog {
+  begin(facts: SessionFacts, listener?: SessionListener): SessionLog {
     if (!/^[\w-]+$/.test(facts.id)) {
       throw new TypeError(`session id ${JSON.stringify(facts.id)} has other than word characters`)
     }
     const { id, ...rest } = facts
     this.#append([bodyOf({ type: 'session.start', session: id, ...rest })])
-    return new SessionLog(facts, this.#sink)
+    return new SessionLog(facts, this.#sink, listener)
   }
 
   /**

@@ -5,6 +5,8 @@
  * clock had them: only `n` orders records, because a clock may be set back.
  */
 
+import type { RecordingSeal } from './recording-file.ts'
+
 /** What is on record for every line: its number, one higher than the line before, and the time it was made. */
 export type Stored<R> = R & { readonly n: number; readonly t: string }
 
@@ -31,6 +33,8 @@ export type SessionFacts = {
   readonly application: string
   readonly upstreamUser?: string | undefined
   readonly upstreamPid?: number | undefined
+  /** The file of its recording, relative to the directory of all; it is there when this is on record. */
+  readonly recording?: string | undefined
 }
 
 /**
@@ -106,6 +110,8 @@ export type SessionEnd = {
   readonly reason: string
   readonly statements: number
   readonly durationMs: number
+  /** Its recording as it was finished: a change of the file or its absence shows. */
+  readonly recording?: RecordingSeal | undefined
 }
 
 /** Which session a statement belongs to: repeated on each line, so that one line tells who did what. */
@@ -242,9 +248,30 @@ export type RequestNote =
       readonly finishedBefore: string
     }
 
+/** What becomes of recordings after their session's end. */
+export type RecordingNote =
+  | ({
+      /** The server was killed before it could finish this recording; it was brought to an end. */
+      readonly type: 'recording.recovered'
+      readonly session: string
+    } & RecordingSeal)
+  | ({
+      /** The time to keep results is over: they were taken out, and this is what is left. */
+      readonly type: 'recording.thinned'
+      readonly session: string
+      readonly keep: string
+    } & RecordingSeal)
+  | {
+      /** The time to keep sessions is over. */
+      readonly type: 'recording.deleted'
+      readonly files: readonly string[]
+      readonly keep: string
+    }
+
 /** What others report with `AuditLog.note` and `AuditLog.append`. */
 export type NoteRecord =
   | RequestNote
+  | RecordingNote
   | { readonly type: 'server.start'; readonly version: string; readonly pid: number }
   | { readonly type: 'server.stop'; readonly reason: string }
   | {

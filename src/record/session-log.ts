@@ -2,6 +2,7 @@ import { DbgateError } from '../errors.ts'
 import type { StatementEncoder } from './encode.ts'
 import { encodeCompletion, encodeLabel } from './encode.ts'
 import type { Owner } from './queue.ts'
+import type { RecordingSeal } from './recording-file.ts'
 import type { Completion, SessionFacts, StatementFacts, StatementId } from './records.ts'
 
 /** What a session's log may do with the log it belongs to. */
@@ -10,6 +11,19 @@ export type Sink = {
   push(body: string, owner?: Owner, id?: StatementId): void
   commit(): void
   now(): number
+}
+
+/**
+ * Hears what a session's log is told, for the session's recording. `statement` comes when it is certain
+ * whether it may be forwarded.
+ */
+export type SessionListener = {
+  statement(id: StatementId, facts: StatementFacts, isRefused: boolean): void
+  completed(id: StatementId, completion: Completion): void
+  /** Finishes the recording. Never rejects. */
+  ended(reason: string): Promise<RecordingSeal>
+  /** The seal is on file. */
+  sealed(): void
 }
 
 /**
@@ -25,16 +39,20 @@ export class SessionLog {
   readonly #denied: string
   readonly #owner: Owner
   readonly #startedAt: number
+  readonly #listener: SessionListener | undefined
+  /** Told to the listener once it is known whether they are on file. */
+  #staged: { readonly id: StatementId; readonly facts: StatementFacts }[] = []
   #counter = 0
   #isRefused = false
 
-  constructor(facts: SessionFacts, sink: Sink) {
+  constructor(facts: SessionFacts, sink: Sink, listener?: SessionListener) {
     const label = encodeLabel(facts)
     this.id = facts.id
     this.#sink = sink
     this.#statement = `"type":"statement",${label}`
     this.#denied = `"type":"denied",${label}`
     this.#startedAt = sink.now()
+    this.#listener = listener
     this.#owner = {
       refused: () => {
         this.#isRefused = true
@@ -51,6 +69,7 @@ export class SessionLog {
     const id = `${this.id}.${this.#counter + 1}`
     this.#sink.push(this.#statement + this.#sink.statements.encode(id, facts), this.#owner, id)
     this.#counter++
+    if (this.#listener !== undefined) this.#staged.push({ id, facts })
     return id
   }
 
@@ -65,8 +84,10 @@ export class SessionLog {
       this.#sink.commit()
     } catch (error) {
       this.#isRefused = false
+      this.#tell(true)
       throw error
     }
+    this.#tell(this.#isRefused)
     if (!this.#isRefused) return
     this.#isRefused = false
     throw unaudited('an earlier write failed')
@@ -82,20 +103,45 @@ export class SessionLog {
     const id = `${this.id}.${this.#counter + 1}`
     this.#sink.push(this.#denied + this.#sink.statements.encode(id, facts))
     this.#counter++
+    this.#listener?.statement(id, facts, true)
     return id
   }
 
   /** Puts on record how a statement ended, at the next commit or within the flush time. */
   complete(id: StatementId, completion: Completion): void {
     this.#sink.push(encodeCompletion(id, completion))
+    this.#listener?.completed(id, completion)
   }
 
-  /** Puts the session's end on record, at the next commit or within the flush time. */
+  /**
+   * Puts the session's end on record, at the next commit or within the flush time; with a recording, once
+   * that is finished, since its digest goes along.
+   */
   end(reason: string): void {
     const type = 'session.end'
     const durationMs = Math.max(0, this.#sink.now() - this.#startedAt)
     const record = { type, session: this.id, reason, statements: this.#counter, durationMs }
-    this.#sink.push(JSON.stringify(record).slice(1))
+    const listener = this.#listener
+    if (listener === undefined) {
+      this.#sink.push(JSON.stringify(record).slice(1))
+      return
+    }
+    void listener.ended(reason).then(recording => {
+      this.#sink.push(JSON.stringify({ ...record, recording }).slice(1))
+      try {
+        this.#sink.commit()
+      } catch {
+        // The log reports that by itself. The recording stays where the next start looks for it.
+        return
+      }
+      listener.sealed()
+    })
+  }
+
+  #tell(isRefused: boolean): void {
+    if (this.#staged.length === 0) return
+    for (const { id, facts } of this.#staged) this.#listener?.statement(id, facts, isRefused)
+    this.#staged = []
   }
 }
 
