@@ -3,12 +3,13 @@ import { BigStack } from './big-stack.ts'
 import type { Catalog } from './catalog.ts'
 import { CatalogLookup } from './catalog-lookup.ts'
 import { Concluder, dependsOnScope } from './conclude.ts'
+import { type Lineage, unknownLineage } from './lineage-types.ts'
 import { BUILTIN_LOOKUP, type Lookup } from './lookup.ts'
 import { Memo } from './memo.ts'
 import { compileParser, openParser, type Parser, ParserTrap } from './parser.ts'
 import { type Reading, readStatements } from './read.ts'
 import type { Scope } from './scope.ts'
-import type { Analysis } from './statement.ts'
+import type { Analysis, Statement } from './statement.ts'
 import { ParserMissing, StoredReader } from './stored.ts'
 
 export type AnalyserOptions = {
@@ -121,6 +122,15 @@ export class Analyser {
     const reading = this.#readHere(this.#parser, text)
     if (reading === undefined) return this.#analyseApart(key, text, scope, catalog)
     return this.#conclude(this.#remember(key, reading), scope, catalog)
+  }
+
+  /**
+   * Says where everything comes from that a statement of this analyser returns, decides by and stores.
+   *
+   * Total: never throws, and what is not understood is `unknown`.
+   */
+  lineage(_statement: Statement, _scope: Scope, _catalog: Catalog): Lineage {
+    return unknownLineage('lineage is not worked out yet')
   }
 
   /** Ends the thread for monsters; nothing can be analysed any more. */

@@ -18,12 +18,32 @@ const RELATIONS = `SELECT json_build_object('oid', c.oid::int8, 'schema', n.nspn
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid >= ${OWN} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'`
 
-const COLUMNS = `SELECT json_build_object('relation', a.attrelid::int8, 'name', a.attname,
-    'notNull', a.attnotnull, 'type', ${userType('a.atttypid')})::text
+const COLUMNS = `SELECT json_build_object('relation', a.attrelid::int8, 'number', a.attnum, 'name', a.attname,
+    'notNull', a.attnotnull, 'typeOid', a.atttypid::int8, 'typeModifier', a.atttypmod,
+    'type', CASE WHEN a.atttypid >= ${OWN} THEN ${userType('a.atttypid')} END,
+    'comment', col_description(a.attrelid, a.attnum),
+    'generated', CASE WHEN a.attgenerated <> '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
+      FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END)::text
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
   WHERE a.attrelid >= ${OWN} AND a.attnum > 0 AND NOT a.attisdropped
-    AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
-    AND (a.attnotnull OR a.atttypid >= ${OWN})`
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  ORDER BY a.attrelid, a.attnum`
+
+/** PostgreSQL's own relations are the same in every database of a server: names and types only. */
+const SYSTEM_RELATIONS = `SELECT json_build_object('oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname,
+    'columns', (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum)
+      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))::text
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid < ${OWN} AND c.relkind IN ('r', 'v') AND n.nspname IN ('pg_catalog', 'information_schema')`
+
+/** Overloads that give different columns are left out: what they give is not known by name. */
+const SYSTEM_ROWS = `SELECT json_build_object('name', found.name, 'columns', min(found.columns::text)::json)::text
+  FROM (SELECT p.proname AS name, (SELECT json_agg(a.name ORDER BY a.position)
+      FROM unnest(p.proargmodes, p.proargnames) WITH ORDINALITY a(mode, name, position)
+      WHERE a.mode IN ('o', 'b', 't')) AS columns
+    FROM pg_proc p WHERE p.oid < ${OWN} AND p.proargmodes IS NOT NULL) found
+  WHERE found.columns IS NOT NULL
+  GROUP BY found.name HAVING count(DISTINCT found.columns::text) = 1`
 
 /** Everything that PostgreSQL evaluates on its own when a command touches a relation. */
 const EXPRESSIONS = `SELECT json_build_object('relation', found.relation::int8, 'commands', found.commands,
@@ -131,6 +151,8 @@ export const CATALOG_QUERIES: readonly {
   { part: 'operators', sql: OPERATORS },
   { part: 'domains', sql: DOMAINS },
   { part: 'casts', sql: CASTS },
+  { part: 'systemRelations', sql: SYSTEM_RELATIONS },
+  { part: 'systemRows', sql: SYSTEM_ROWS },
   { part: undefined, sql: 'COMMIT' },
 ]
 
@@ -149,6 +171,7 @@ const VERSIONED = [
   'pg_operator',
   'pg_cast',
   'pg_namespace',
+  'pg_description',
 ]
 
 /**

@@ -30,10 +30,31 @@ export type CatalogForeignKey = {
   readonly onUpdate: string
 }
 
+/** A column as pg_attribute has it; `number` is attnum. */
+export type CatalogColumn = {
+  readonly number: number
+  readonly name: string
+  readonly typeOid: number
+  readonly typeModifier: number
+  /** The expression of a generated column. */
+  readonly generated: string | undefined
+  readonly comment: string | undefined
+  readonly notNull: boolean
+}
+
+/** One of PostgreSQL's own relations: what its columns are called, and the types of them. */
+export type SystemRelation = Name & {
+  readonly schema: string
+  readonly oid: number
+  readonly columns: readonly CatalogColumn[]
+}
+
 export type CatalogRelation = Name & {
   readonly schema: string
   readonly oid: number
   readonly kind: string
+  /** In the order of their numbers, without dropped ones. */
+  readonly columns: CatalogColumn[]
   /** The query of a view or materialized view. */
   readonly definition: string | undefined
   readonly notNull: Set<string>
@@ -58,6 +79,10 @@ export type Catalog = {
   readonly path: readonly string[]
   readonly relations: ReadonlyMap<number, CatalogRelation>
   readonly relationsNamed: ReadonlyMap<string, readonly CatalogRelation[]>
+  /** Those of pg_catalog and information_schema, which are none of `relations`. */
+  readonly systemRelations: ReadonlyMap<string, readonly SystemRelation[]>
+  /** Columns of PostgreSQL's own functions that give rows of more than one. */
+  readonly systemRows: ReadonlyMap<string, readonly string[]>
   readonly functions: ReadonlyMap<number, CatalogFunction>
   readonly functionsNamed: ReadonlyMap<string, readonly CatalogFunction[]>
   /** Functions of one row, which `x.f` can call. */
@@ -82,6 +107,8 @@ export type CatalogPart =
   | 'operators'
   | 'domains'
   | 'casts'
+  | 'systemRelations'
+  | 'systemRows'
 
 /** Each part's rows, each row the JSON text of its query's one column. */
 export type CatalogRows = ReadonlyMap<CatalogPart, readonly string[]>
@@ -145,6 +172,8 @@ function build(rows: CatalogRows): Catalog {
     path: texts(session, 'path'),
     relations,
     relationsNamed: groupByName([...relations.values()]),
+    systemRelations: groupByName(read('systemRelations').map(buildSystemRelation)),
+    systemRows: new Map(read('systemRows').map(row => [text(row, 'name'), texts(row, 'columns')])),
     functions: new Map(functions.map(entry => [entry.oid, entry])),
     functionsNamed: groupByName(functions),
     rowFunctions: new Set(
@@ -235,6 +264,15 @@ function buildRelations(read: (part: CatalogPart) => Row[]): ReadonlyMap<number,
   each('columns', (relation, row) => {
     if (row.notNull === true) relation.notNull.add(text(row, 'name'))
     if (row.type !== null) relation.types.push(nameOf(row.type))
+    relation.columns.push({
+      number: number(row, 'number'),
+      name: text(row, 'name'),
+      typeOid: number(row, 'typeOid'),
+      typeModifier: number(row, 'typeModifier'),
+      generated: optional(row, 'generated'),
+      comment: optional(row, 'comment'),
+      notNull: row.notNull === true,
+    })
   })
   each('expressions', (relation, row) => {
     relation.expressions.push({ commands: commands(row, 'commands'), text: text(row, 'text') })
@@ -264,12 +302,34 @@ function buildRelations(read: (part: CatalogPart) => Row[]): ReadonlyMap<number,
   return relations
 }
 
+/** Shape: columns as [number, name, typeOid, typeModifier]. */
+function buildSystemRelation(row: Row): SystemRelation {
+  return {
+    oid: number(row, 'oid'),
+    schema: text(row, 'schema'),
+    name: text(row, 'name'),
+    columns: list(row, 'columns').map(column => {
+      if (!Array.isArray(column)) throw new TypeError('not a column')
+      return {
+        number: Number(column[0]),
+        name: String(column[1]),
+        typeOid: Number(column[2]),
+        typeModifier: Number(column[3]),
+        generated: undefined,
+        comment: undefined,
+        notNull: false,
+      }
+    }),
+  }
+}
+
 function buildRelation(row: Row): CatalogRelation {
   return {
     oid: number(row, 'oid'),
     schema: text(row, 'schema'),
     name: text(row, 'name'),
     kind: text(row, 'kind'),
+    columns: [],
     definition: optional(row, 'definition'),
     notNull: new Set(),
     expressions: [],

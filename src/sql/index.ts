@@ -13,8 +13,25 @@
  */
 export { type Analyser, type AnalyserOptions, createAnalyser } from './analyser.ts'
 export { canonicalText } from './canonical.ts'
-export { buildCatalog, type Catalog, type CatalogPart, type CatalogRows } from './catalog.ts'
+export {
+  buildCatalog,
+  type Catalog,
+  type CatalogColumn,
+  type CatalogPart,
+  type CatalogRelation,
+  type CatalogRows,
+} from './catalog.ts'
 export { CATALOG_QUERIES, CATALOG_VERSION_QUERY } from './catalog-queries.ts'
+export type {
+  ColumnUse,
+  Flow,
+  Lineage,
+  LineageColumn,
+  LineageLiteral,
+  Origin,
+  Stored,
+  UsePlace,
+} from './lineage-types.ts'
 export {
   anticipate,
   EMPTY_SCOPE,
