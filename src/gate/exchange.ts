@@ -33,7 +33,12 @@ export type Expected = { readonly refusal: Buffer | null } & (
   | { readonly kind: 'bind'; readonly portal: Portal | null }
   | { readonly kind: 'execute'; readonly portal: Portal | null; readonly onDone: OnDone }
   | { readonly kind: 'close'; readonly portal: Portal | null; readonly onDone: OnDone }
-  | { readonly kind: 'describe' | 'sync' | 'copy-end' }
+  | {
+      readonly kind: 'describe'
+      /** What was asked about; null where nobody can say. */
+      readonly of: Prepared | Portal | null
+    }
+  | { readonly kind: 'sync' | 'copy-end' }
 )
 
 /**
@@ -129,6 +134,11 @@ export class Exchange {
       else if (expected.kind === 'bind' || expected.kind === 'execute') count += 1
     }
     return count
+  }
+
+  /** What the next response answers. */
+  get head(): Expected | undefined {
+    return this.#queue[this.#head]
   }
 
   /** The run whose rows arrive now, for the relay to count on without a call. */

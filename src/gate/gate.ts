@@ -4,7 +4,7 @@ import type { Credential, TargetConfig } from '../config/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
-import type { AuditLog } from '../record/index.ts'
+import type { AuditLog, Recordings, SessionFacts, SessionLog } from '../record/index.ts'
 import type { Analyser } from '../sql/index.ts'
 import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
@@ -27,6 +27,7 @@ import {
   type Visitor,
 } from './live.ts'
 import { Paces } from './pace.ts'
+import { Recorder } from './recorder.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
 import type { Standing } from './standing.ts'
@@ -36,6 +37,8 @@ import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './up
 
 export type GateOptions = {
   readonly audit: AuditLog
+  /** Undefined where sessions are not recorded. */
+  readonly recordings?: Recordings | undefined
   readonly analyser: Analyser
   readonly approvals: Approvals
   readonly policy: Policy
@@ -342,7 +345,7 @@ export class Gate {
     const { grant, target, plan, upstream } = found
     const options = this.#options
     const id = this.#newId()
-    const log = options.audit.begin({
+    const facts: SessionFacts = {
       id,
       principal: visitor.principal,
       agent: visitor.agent,
@@ -352,7 +355,8 @@ export class Gate {
       client: visitor.address,
       application: plan.applicationName,
       upstreamPid: upstream.pid,
-    })
+    }
+    const { log, recorder } = this.#record(facts, () => live)
     const catalogKey = JSON.stringify([target.name, grant.role, plan.database])
     const paceKey = keyOf(visitor.principal, grant)
     const secret = options.randomBytes(plan.minor >= 2 ? LONG_SECRET_BYTES : SECRET_BYTES)
@@ -362,6 +366,7 @@ export class Gate {
       upstream,
       standing: this.#standing(visitor, visitor.principal, found, plan.applicationName),
       log,
+      recorder,
       analyser: options.analyser,
       catalog: this.#catalogFor(catalogKey, found),
       approvals: options.approvals,
@@ -399,6 +404,28 @@ export class Gate {
     this.#cancelKeys.set(live.cancelKey, live)
     stream.write(greetingOf(plan, upstream, secret))
     session.start()
+  }
+
+  /** Puts the session's start on file; its recording is there first, so that its absence means something. */
+  #record(
+    facts: SessionFacts,
+    live: () => Live,
+  ): { log: SessionLog; recorder: Recorder | undefined } {
+    const { audit, recordings } = this.#options
+    if (recordings === undefined) return { log: audit.begin(facts), recorder: undefined }
+    const recording = recordings.begin(facts, error => this.#end(live(), error))
+    const recorder = new Recorder({
+      recording,
+      parameters: recordings.options.parameters,
+      encoding: () => live().session.encoding,
+      isPrivate: () => live().session.grant.masks.length > 0,
+    })
+    try {
+      return { log: audit.begin({ ...facts, recording: recording.file }, recorder), recorder }
+    } catch (error) {
+      recording.discard()
+      throw error
+    }
   }
 
   /** Read with a connection of the gate's own that logs in as the session did, so that names mean the same. */

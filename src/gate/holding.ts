@@ -5,6 +5,7 @@ import type { RecordedParameter } from '../record/index.ts'
 import type { Statement } from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
 import { encodeNotice } from '../wire/index.ts'
+import type { Recorder } from './recorder.ts'
 import type { Standing } from './standing.ts'
 
 /** A statement that needs somebody's word: what an approval would cover, and what approvers see. */
@@ -30,6 +31,8 @@ export type HoldingOptions = {
   readonly approvals: Approvals
   /** The version of the policy in force. */
   readonly policyId: () => string
+  /** Hears what is held and decided, for the session's recording. */
+  readonly recorder?: Pick<Recorder, 'held' | 'decided'> | undefined
   readonly session: string
   readonly database: string
   readonly standing: () => Standing
@@ -99,8 +102,10 @@ export class Holding {
     const found = holds.take(bindingOf(bound), this.#taker(wanted))
     switch (found.outcome) {
       case 'taken':
+        this.#options.recorder?.decided(found.hold, 'run', 'approved')
         return { outcome: 'run', taken: found.hold }
       case 'denied':
+        this.#options.recorder?.decided(found.hold, 'refused', 'denied')
         return refuse(rejected(found.hold))
       case 'open':
         return found.hold.isLetGo
@@ -140,6 +145,7 @@ export class Holding {
       notify: verdict.notify,
       isOnLine,
     })
+    this.#options.recorder?.held(hold, isOnLine ? verdict.holdMs : 0)
     if (!isOnLine) {
       return refuse(inTransaction ? notInTransaction(hold) : notYet(hold, verdict, near))
     }
@@ -179,6 +185,7 @@ export class Holding {
     near: Near | undefined,
   ): Answer {
     if (state === 'open') {
+      this.#options.recorder?.decided(hold, 'refused', 'waited')
       this.#options.approvals.holds.letGo(hold.id)
       return refuse(notYet(hold, wanted.verdict, near))
     }
@@ -190,11 +197,13 @@ export class Holding {
       }
       return now ?? refuse(usedElsewhere(hold))
     }
+    this.#options.recorder?.decided(hold, 'refused', state ?? 'expired')
     return refuse(over(hold, state ?? 'expired'))
   }
 
   #hungUp(hold: Hold, { verdict }: Wanted): Answer {
     const { holds } = this.#options.approvals
+    this.#options.recorder?.decided(hold, 'refused', this.#lineEnd)
     if (this.#lineEnd === 'leaving') {
       holds.letGo(hold.id)
       return refuse(notYet(hold, verdict, undefined))

@@ -17,6 +17,10 @@ export type Portal = {
   readonly name: string
   readonly judgement: Judgement
   readonly run: Run | null
+  /** What it was bound from; null where that is not known for sure. */
+  readonly prepared: Prepared | null
+  /** Of the result's columns as Bind asks for them: none for text, one for all, or one for each. */
+  readonly formats: readonly number[]
   /** `bound` once the server has said so, until it is closed, replaced, or its transaction ends. */
   state: 'sent' | 'bound' | 'gone'
   /** What bore the name before, until this one is bound or has failed. */

@@ -104,7 +104,7 @@ export class Router {
       case 'Execute':
         return this.#execute(message, frame, turn)
       case 'Describe':
-        turn.add(frame.buf, frame.start, frame.end, { kind: 'describe', refusal: null })
+        this.#describe(message, frame, turn)
         return
       case 'Close':
         return this.#close(message, frame, turn)
@@ -284,7 +284,9 @@ export class Router {
       this.#refuse(claim, judgement.analysis, turn)
       return
     }
-    const portal = portalOf(message.portal, judgement, claim)
+    const { resultFormats: formats } = message
+    const prepared = this.#names.candidates(message.statement, this.#cycleOf(turn))[0] ?? null
+    const portal: Portal = { ...portalOf(message.portal, judgement, claim), prepared, formats }
     this.#names.bind(portal)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'bind', refusal: null, portal }, claim)
   }
@@ -352,6 +354,15 @@ export class Router {
     const cursor = portalOf(name, judgement, claim)
     const expected = { kind: 'execute', refusal: null, portal: cursor, onDone: null } as const
     turn.add(frame.buf, frame.start, frame.end, expected, claim)
+  }
+
+  #describe({ kind, name }: Message<'Describe' | 'Close'>, frame: Frame, turn: Turn): void {
+    const of =
+      kind === 'portal'
+        ? this.#names.portal(name)
+        : this.#names.candidates(name, this.#cycleOf(turn))[0]
+    const expected = { kind: 'describe', refusal: null, of: of ?? null } as const
+    turn.add(frame.buf, frame.start, frame.end, expected)
   }
 
   #close(message: Message<'Describe' | 'Close'>, frame: Frame, turn: Turn): undefined {
@@ -466,7 +477,8 @@ function isSettled(judgement: Judgement | Promise<Judgement>): judgement is Judg
 }
 
 function portalOf(name: string, judgement: Judgement, { runs }: Claim): Portal {
-  return { name, judgement, run: runs[0] ?? null, state: 'sent', replaces: null }
+  const run = runs[0] ?? null
+  return { name, judgement, run, prepared: null, formats: [], state: 'sent', replaces: null }
 }
 
 /** Without those that say the same. */

@@ -24,6 +24,7 @@ import { Names } from './names.ts'
 import { OutputRun } from './output-run.ts'
 import type { Pace } from './pace.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
+import type { Recorder } from './recorder.ts'
 import { refusalOf } from './refusal.ts'
 import { Router } from './router.ts'
 import { type Run, type RunEnd, rowsOf } from './run.ts'
@@ -41,6 +42,8 @@ export type SessionOptions = {
   readonly upstream: Upstream
   readonly standing: Standing
   readonly log: SessionLog
+  /** Retells the session; undefined where nothing is recorded. */
+  readonly recorder?: Recorder | undefined
   readonly analyser: Analyser
   readonly catalog: CatalogView
   readonly approvals: Approvals
@@ -80,6 +83,7 @@ export class Session {
   readonly #fromDownstream: FrameReader
   readonly #fromUpstream: FrameReader
   readonly #log: SessionLog
+  readonly #recorder: Recorder | undefined
   readonly #authorizer: Authorizer
   readonly #exchange: Exchange
   readonly #router: Router
@@ -103,6 +107,7 @@ export class Session {
     this.#downstream = options.downstream
     this.#upstream = options.upstream.socket
     this.#log = options.log
+    this.#recorder = options.recorder
     this.#fromDownstream = new FrameReader({
       nameOf: frontendName,
       maxFrameBytes: options.maxFrameBytes,
@@ -118,6 +123,7 @@ export class Session {
     this.#holding = new Holding({
       approvals: options.approvals,
       policyId: options.policyId,
+      recorder: options.recorder,
       session: options.log.id,
       database: options.database,
       standing: () => this.#authorizer.standing,
@@ -153,6 +159,11 @@ export class Session {
   /** Nothing runs for it in the database. */
   get isIdle(): boolean {
     return this.#exchange.isIdle
+  }
+
+  /** The encoding of its texts, by PostgreSQL's name. */
+  get encoding(): string {
+    return this.#scope.encoding
   }
 
   get grant(): Grant {
@@ -236,6 +247,8 @@ export class Session {
       for (;;) {
         const frame = this.#fromDownstream.next()
         if (frame === null) break
+        if (frame.tag === FrontendTag.CopyData)
+          this.#recorder?.copyIn(this.#exchange.currentRun, frame)
         const later = this.#router.route(frame, this.#turn)
         if (later !== undefined) {
           this.#forwardTurn()
@@ -287,6 +300,7 @@ export class Session {
   /** Says something of the gate's own, between two messages of the server's. */
   #tell(notice: Buffer): void {
     if (this.#phase.at === 'closed') return
+    this.#recorder?.message(undefined, null, notice)
     if (this.#isMidRow) this.#asides.push(notice)
     else this.#toDownstream(notice)
   }
@@ -342,7 +356,9 @@ export class Session {
           this.#output.pass(frame)
           this.#isMidRow = frame.part === 'head' || frame.part === 'middle'
         } else {
+          const { head, currentRun } = this.#exchange
           const relay = this.#relay(frame)
+          this.#recorder?.message(head, currentRun, relay === 'pass' ? frame : relay)
           this.#observe(frame)
           if (relay === 'pass') this.#output.pass(frame)
           else this.#output.own(relay)
@@ -358,8 +374,10 @@ export class Session {
     if (!this.#isMidRow) for (const aside of this.#asides.splice(0)) this.#toDownstream(aside)
     if (this.#downstream.isPaused()) this.#resumeDownstream()
     this.#stopwatch.heard()
+    this.#recorder?.flush()
     if (this.#exchange.isIdle) {
       this.#stopwatch.rest()
+      this.#recorder?.rest()
       this.#isCancelled = false
     }
     if (!this.#isAtRest()) return
@@ -391,6 +409,9 @@ export class Session {
     }
     if (frame.part === 'whole' || frame.part === 'head') run.rows += 1
     run.bytes += frame.end - frame.start
+    if (this.#recorder === undefined) return
+    if (frame.tag === BackendTag.CopyData) this.#recorder.copyOut(run, frame)
+    else this.#recorder.row(run, this.#exchange.head, frame)
   }
 
   /** What the server says about itself in passing. */
@@ -466,10 +487,13 @@ export class Session {
     this.#holding.hangUp('gone')
     this.#stopwatch.stop()
     this.#exchange.abandon({ outcome: 'lost' })
-    this.#log.end(reason)
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.
-    if (error !== null && !this.#isMidRow)
-      this.#downstream.write(encodeErrorResponse(error, { severity: 'FATAL' }))
+    if (error !== null && !this.#isMidRow) {
+      const farewell = encodeErrorResponse(error, { severity: 'FATAL' })
+      this.#downstream.write(farewell)
+      this.#recorder?.message(undefined, null, farewell)
+    }
+    this.#log.end(reason)
     endGently(this.#downstream)
     this.#upstream.destroy()
     this.#options.onClosed(reason, error)

@@ -132,7 +132,12 @@ export type CompleteEvent = {
   readonly masked?: readonly string[]
 }
 
-export type ErrorEvent = { readonly e: 'error'; readonly id?: string } & RecordedMessage
+/** `text`: what could not even be prepared, which has no statement of its own. */
+export type ErrorEvent = {
+  readonly e: 'error'
+  readonly id?: string
+  readonly text?: string
+} & RecordedMessage
 export type NoticeEvent = { readonly e: 'notice'; readonly id?: string } & RecordedMessage
 
 export type NotificationEvent = {
@@ -147,6 +152,7 @@ export type HeldEvent = {
   readonly e: 'held'
   readonly request: string
   readonly rule: string
+  /** Empty in a session with masks: the `statement` that follows has it as the audit log does. */
   readonly text: string
   readonly waitMs: number
 }

@@ -76,11 +76,16 @@ export class Recordings {
     return this.#options
   }
 
-  /** Begins a session's recording. `onFailure` is told once if it can't be written. */
+  /**
+   * Begins a session's recording. `onFailure` is told once if it can't be written later.
+   *
+   * Throws: UNRECORDED (58030) it can't be made, where recordings are required.
+   */
   begin(facts: SessionFacts, onFailure: (error: DbgateError) => void): Recording {
     const { directory, results, parameters, isRequired, now, clock } = this.#options
     const at = new Date(now()).toISOString()
     const name = recordingName(facts.id)
+    let hasBegun = false
     const file = new RecordingFile({
       path: join(directory, OPEN_DIRECTORY, name),
       file: `${at.slice(0, 10)}/${name}`,
@@ -88,9 +93,14 @@ export class Recordings {
       clock,
       onFailure: reason => {
         this.#options.report(facts.id, reason)
-        if (isRequired) onFailure(cannotRecord(reason))
+        if (isRequired && hasBegun) onFailure(cannotRecord(reason))
       },
     })
+    hasBegun = true
+    if (isRequired && file.failure !== undefined) {
+      file.discard()
+      throw cannotRecord(file.failure)
+    }
     const { id: session, principal, agent, target, role, database, client, application } = facts
     const { issuer, subject, user, name: called, groups } = principal
     const who = { issuer, subject, user, name: called, groups }

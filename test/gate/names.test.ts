@@ -18,6 +18,8 @@ const portal = (name = 'p'): Portal => ({
   name,
   judgement,
   run: null,
+  prepared: null,
+  formats: [],
   state: 'sent',
   replaces: null,
 })

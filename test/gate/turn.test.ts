@@ -129,6 +129,8 @@ describe('gate/turn', () => {
         name: '',
         judgement: judged(),
         run: claim.runs[0] ?? null,
+        prepared: null,
+        formats: [],
         state: 'sent',
         replaces: null,
       } as const
