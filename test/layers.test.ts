@@ -5,7 +5,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 // The table of design.md, lowest rank first; what stands on one line are siblings.
 const RANKS = `src/errors.ts src/terminal.ts
   src/wire src/sql src/record src/identity src/config
-  src/store
+  src/store src/replay
   src/policy
   src/mask src/approval
   src/gate src/api src/notify
