@@ -8,10 +8,12 @@ import {
   type ApiBackend,
   createApiServer,
   fingerprintOf,
+  isSessionsPath,
   ownCertificate,
   Requests,
   readCertificate,
   rejudgeBy,
+  Sessions,
   type TlsMaterial,
 } from './api/index.ts'
 import { Approvals } from './approval/index.ts'
@@ -29,7 +31,7 @@ import { createDirectListener, Gate } from './gate/index.ts'
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
 import { Notifications } from './notify/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
-import { AuditLog, verifyLog } from './record/index.ts'
+import { AuditLog, findRecording, readRecording, verifyLog } from './record/index.ts'
 import { type Analyser, createAnalyser, EMPTY_SCOPE } from './sql/index.ts'
 import { AuditIndex, HoldStore } from './store/index.ts'
 
@@ -323,7 +325,6 @@ class RunningGate implements RunningServer {
       version: this.#options.version,
       config: () => this.#ruling.config,
       admit: (principal, target) => this.#gate.admit({ principal, target, role: undefined }),
-      sessions: () => this.#gate.sessions,
       index,
       verifyLog: () => verifyLog(join(this.#ruling.config.stateDir, 'audit')),
       note: record => audit.note(record),
@@ -333,13 +334,14 @@ class RunningGate implements RunningServer {
           : await resolveSecret(clientSecret, this.#options.env),
     })
     const requests = this.#requests(principal => answering.isAuditor(principal))
+    const sessions = this.#sessions(principal => answering.isAuditor(principal))
     return {
       problems: () => this.#problems(),
       isReady: () => this.#state === 'serving',
       discovery: () => answering.discovery(),
       verify: token => this.#ruling.verifier.verify(token),
       answer: (route, principal, query) => answering.answer(route, principal, query),
-      call: call => requests.answer(call),
+      call: call => (isSessionsPath(call.path) ? sessions.answer(call) : requests.answer(call)),
       renew: principal => this.#gate.renew(principal),
       admit: visit => {
         if (this.#gate.admit(visit) === undefined) {
@@ -353,6 +355,23 @@ class RunningGate implements RunningServer {
         if (error.code !== 'NOT_FOUND') this.#warn('request.refused', error, { client: address })
       },
     }
+  }
+
+  #sessions(isAuditor: (principal: Principal) => boolean): Sessions {
+    const { audit, index } = this.#parts
+    const recordings = join(this.#ruling.config.stateDir, 'recordings')
+    return new Sessions({
+      live: () => this.#gate.sessions,
+      index,
+      isAuditor,
+      isAdmin: (principal, target) =>
+        this.#gate.admit({ principal, target, role: undefined })?.grant.may.includes('admin') ===
+        true,
+      note: record => audit.note(record),
+      findRecording: session => findRecording(recordings, session),
+      readRecording,
+      end: (session, error) => this.#gate.endSession(session, error),
+    })
   }
 
   #requests(isAuditor: (principal: Principal) => boolean): Requests {

@@ -27,7 +27,6 @@ export type AnsweringOptions = {
     principal: Principal,
     target: string,
   ) => { readonly grant: Grant; readonly target: TargetConfig } | undefined
-  readonly sessions: () => readonly SessionView[]
   readonly index: Pick<AuditIndex, 'search'>
   readonly verifyLog: () => Promise<Verification>
   readonly note: (record: NoteRecord) => void
@@ -73,8 +72,6 @@ export class Answering {
         return this.#whoami(principal)
       case 'targets':
         return this.#targets(principal)
-      case 'sessions':
-        return this.#sessions(principal)
       case 'audit':
         return query.has('verify') ? this.#verify(principal) : this.#search(principal, query)
       default:
@@ -119,23 +116,6 @@ export class Answering {
     })
   }
 
-  #sessions(principal: Principal): unknown {
-    const isAuditor = this.isAuditor(principal)
-    return this.#options
-      .sessions()
-      .filter(session => isAuditor || isSame(session.principal, principal))
-      .map(session => ({
-        id: session.id,
-        user: session.principal.user,
-        via: session.agent,
-        target: session.target,
-        role: session.role,
-        application: session.applicationName,
-        client: session.address,
-        started_at: new Date(session.startedAt).toISOString(),
-      }))
-  }
-
   async #search(principal: Principal, query: URLSearchParams): Promise<unknown> {
     const text = query.get('q') ?? ''
     const found = await this.#options.index.search(text, {
@@ -168,10 +148,6 @@ export class Answering {
     const { groups, users } = this.#options.config().auditors
     return users.includes(principal.user) || groups.some(group => principal.groups.includes(group))
   }
-}
-
-function isSame(left: Principal, right: Principal): boolean {
-  return left.issuer === right.issuer && left.subject === right.subject
 }
 
 function timeOf(query: URLSearchParams, name: string): number | undefined {

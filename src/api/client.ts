@@ -15,7 +15,9 @@ import {
   type Whoami,
 } from './answers.ts'
 import { type Call, createRequestsClient, type RequestsClient } from './requests-client.ts'
+import { createSessionsClient, type SessionsClient } from './sessions-client.ts'
 import { maybe, object, text, texts } from './shape.ts'
+import { readLines } from './stream-lines.ts'
 import { connectTls, type ServerAddress, serverName, type TlsSessions } from './transport.ts'
 
 /** What `audit search` asks for. Units: epoch ms; `limit` in entries. */
@@ -27,19 +29,19 @@ export type AuditQuery = {
 }
 
 /** The control API of one server, typed. Each call is one request on a connection of its own. */
-export type ApiClient = RequestsClient & {
-  /** What the server says of itself to anyone; needs no token. */
-  discover(): Promise<Discovery>
-  whoami(): Promise<Whoami>
-  /** Only the targets this principal may use. */
-  targets(): Promise<readonly TargetAnswer[]>
-  audit(query: AuditQuery): Promise<readonly AuditEntry[]>
-  /** The server's own check of its audit log, as it reports it. */
-  verifyAudit(): Promise<VerificationAnswer>
-  sessions(): Promise<unknown>
-  /** Tells the server that the sign-in was renewed: this principal's live sessions go on until the new expiry. */
-  renew(): Promise<void>
-}
+export type ApiClient = RequestsClient &
+  SessionsClient & {
+    /** What the server says of itself to anyone; needs no token. */
+    discover(): Promise<Discovery>
+    whoami(): Promise<Whoami>
+    /** Only the targets this principal may use. */
+    targets(): Promise<readonly TargetAnswer[]>
+    audit(query: AuditQuery): Promise<readonly AuditEntry[]>
+    /** The server's own check of its audit log, as it reports it. */
+    verifyAudit(): Promise<VerificationAnswer>
+    /** Tells the server that the sign-in was renewed: this principal's live sessions go on until the new expiry. */
+    renew(): Promise<void>
+  }
 
 export type ApiClientOptions = {
   readonly server: ServerAddress
@@ -54,6 +56,8 @@ export type ApiClientOptions = {
 const DEFAULT_ANSWER_MS = 15_000
 /** An answer longer than this is not one of ours. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** A server that streams says something at least every ten seconds. */
+const SILENCE_MS = 45_000
 
 /**
  * Creates the client. Nothing is sent before the first call.
@@ -71,12 +75,12 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
   return {
     ...createRequestsClient(call),
+    ...createSessionsClient(call, (path, signal) => stream(options, path, signal)),
     discover: async () => readDiscovery(await send(options, 'GET', '/.well-known/dbgate')),
     whoami: async () => readWhoami(await get('/api/v1/whoami')),
     targets: async () => readTargets(await get('/api/v1/targets')),
     audit: async query => readAudit(await get(`/api/v1/audit?${auditParameters(query)}`)),
     verifyAudit: async () => readVerification(await get('/api/v1/audit?verify')),
-    sessions: () => get('/api/v1/sessions'),
     renew: async () => {
       await send(options, 'POST', '/api/v1/renew', await options.token())
     },
@@ -125,6 +129,36 @@ async function send(
   }
 }
 
+/** An answer that comes in pieces: one JSON value a line. Throws: as every call does. */
+async function* stream(
+  options: ApiClientOptions,
+  path: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown> {
+  const { server, sessions, timeoutMs = DEFAULT_ANSWER_MS } = options
+  const headers = {
+    accept: 'application/x-ndjson',
+    authorization: `Bearer ${await options.token()}`,
+  }
+  const socket = await connectTls(server, { timeoutMs, sessions })
+  const stop = (): void => void socket.destroy()
+  signal?.addEventListener('abort', stop)
+  try {
+    const asked = { method: 'GET', path: `/api/v1/${path}`, headers, json: undefined }
+    const response = await exchange(server, socket, { ...asked, timeoutMs, isStream: true })
+    if (response.statusCode !== 200) {
+      checkAnswer(server, response.statusCode ?? 0, await readJson(server, response))
+    }
+    yield* readLines(response, SILENCE_MS)
+  } catch (cause) {
+    if (signal?.aborted === true) return
+    throw cause instanceof DbgateError ? cause : lost(server, cause)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    socket.destroy()
+  }
+}
+
 function exchange(
   server: ServerAddress,
   socket: TLSSocket,
@@ -134,18 +168,27 @@ function exchange(
     readonly headers: Readonly<Record<string, string | number>>
     readonly json: string | undefined
     readonly timeoutMs: number
+    /** The time is only for the answer to begin. */
+    readonly isStream?: boolean
   },
 ): Promise<IncomingMessage> {
-  const { method, path, headers, json, timeoutMs } = asked
+  const { method, path, headers, json, timeoutMs, isStream = false } = asked
   return new Promise((resolve, reject) => {
+    const tooLate = new AbortController()
+    const late = (): void => tooLate.abort(new DOMException('too late', 'TimeoutError'))
+    const timer = isStream ? setTimeout(late, timeoutMs) : undefined
     const outgoing = request(new URL(path, server.url), {
       method,
       createConnection: () => socket,
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: isStream ? tooLate.signal : AbortSignal.timeout(timeoutMs),
       headers,
     })
-    outgoing.on('response', resolve)
+    outgoing.on('response', response => {
+      clearTimeout(timer)
+      resolve(response)
+    })
     outgoing.on('error', cause => {
+      clearTimeout(timer)
       socket.destroy()
       reject(lost(server, cause))
     })

@@ -46,6 +46,8 @@ export {
   createApiServer,
   type TunnelVisit,
 } from './server.ts'
+export { AnswerStream, isSessionsPath, Sessions, type SessionsOptions } from './sessions.ts'
+export type { SessionAnswer, SessionDetail, SessionsQuery } from './sessions-client.ts'
 export {
   connectTls,
   fingerprint,

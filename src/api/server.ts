@@ -5,6 +5,7 @@ import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import { readBody } from './body.ts'
 import { type ApiCall, isRequestsPath } from './requests.ts'
+import { AnswerStream, isSessionsPath } from './sessions.ts'
 
 /** What the API offers, as the server's composition root provides it. */
 export type ApiBackend = {
@@ -21,7 +22,10 @@ export type ApiBackend = {
     principal: Principal,
     query: URLSearchParams,
   ) => Promise<unknown>
-  /** Answers the routes about requests, grants and the policy, where there are any. Throws a DbgateError. */
+  /**
+   * Answers the routes about requests, grants, the policy and sessions, where there are any; an `AnswerStream` is
+   * sent as it comes. Throws a DbgateError.
+   */
   readonly call?: (call: ApiCall) => Promise<unknown>
   /** Returns the number of sessions that go on. */
   readonly renew: (principal: Principal) => number
@@ -33,7 +37,7 @@ export type ApiBackend = {
   readonly refused: (address: string, error: DbgateError) => void
 }
 
-export const API_ROUTES = ['whoami', 'targets', 'audit', 'sessions'] as const
+export const API_ROUTES = ['whoami', 'targets', 'audit'] as const
 export type ApiRoute = (typeof API_ROUTES)[number]
 
 /** Who wants a tunnel where. `agent` is a claim of the other end. */
@@ -118,11 +122,14 @@ async function respond(
 ): Promise<void> {
   try {
     const { status, body } = await route(backend, request, response)
-    send(response, status, body)
+    if (body instanceof AnswerStream) await sendStream(response, body)
+    else send(response, status, body)
   } catch (cause) {
     const error = asDbgateError(cause)
     backend.refused(addressOf(request), error)
-    send(response, statusOf(error), errorBody(error))
+    // Part of an answer is out already: breaking off says that the rest is missing.
+    if (response.headersSent) response.destroy()
+    else send(response, statusOf(error), errorBody(error))
   } finally {
     request.resume() // What nobody has read must not hold up the connection.
   }
@@ -154,7 +161,8 @@ async function route(
     }
     default: {
       const path = pathOf(url)
-      return path !== undefined && isRequestsPath(path) && backend.call !== undefined
+      const isCall = path !== undefined && (isRequestsPath(path) || isSessionsPath(path))
+      return isCall && backend.call !== undefined
         ? callRoute(backend, request, response, { path, query: url.searchParams })
         : answerRoute(backend, request, url)
     }
@@ -182,7 +190,7 @@ async function callRoute(
   response.once('close', () => gone.abort())
   const { signal } = gone
   const data = await backend.call?.({ method, path, query, body, principal, agent, signal })
-  return { status: 200, body: { v: 1, ok: true, data } }
+  return { status: 200, body: data instanceof AnswerStream ? data : { v: 1, ok: true, data } }
 }
 
 async function answerRoute(
@@ -295,4 +303,30 @@ function send(response: ServerResponse, status: number, body: unknown): void {
     'x-content-type-options': 'nosniff',
   })
   response.end(json)
+}
+
+/** JSON values as they come, one a line. Whoever reads slowly is waited for; whoever is gone ends it. */
+async function sendStream(response: ServerResponse, { values }: AnswerStream): Promise<void> {
+  response.writeHead(200, {
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  response.flushHeaders()
+  for await (const value of values) {
+    if (response.destroyed) return
+    const line = value === undefined ? '\n' : `${JSON.stringify(value)}\n`
+    if (!response.write(line)) await drained(response)
+  }
+  response.end()
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  response.once('drain', resolve)
+  response.once('close', resolve)
+  return promise.finally(() => {
+    response.off('drain', resolve)
+    response.off('close', resolve)
+  })
 }

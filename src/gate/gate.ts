@@ -228,6 +228,14 @@ export class Gate {
     }
   }
 
+  /** Ends one session, telling it why; false for one that is not running. */
+  endSession(id: string, error: DbgateError): boolean {
+    const live = this.#live.get(id)
+    if (live === undefined) return false
+    this.#end(live, error)
+    return true
+  }
+
   /**
    * Takes no new sessions, lets each running one go at its next idle point, and ends the rest after `timeoutMs`.
    */

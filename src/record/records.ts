@@ -293,6 +293,15 @@ export type NoteRecord =
       readonly reason: string
     }
   | {
+      /** Somebody had a session ended. */
+      readonly type: 'session.ended-by'
+      readonly session: string
+      readonly user: string
+      readonly issuer: string
+      readonly subject: string
+      readonly reason?: string | undefined
+    }
+  | {
       readonly type: 'config.reload'
       readonly outcome: 'ok' | 'refused'
       readonly policy?: string | undefined
