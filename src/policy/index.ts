@@ -11,7 +11,13 @@
  * about: see find.ts.
  */
 export type { BreakGlass, Requestable } from './access.ts'
-export { type Approval, type Approver, openRequirements, type Requirement } from './approval.ts'
+export {
+  type Approval,
+  type Approver,
+  combineApprovals,
+  openRequirements,
+  type Requirement,
+} from './approval.ts'
 export { placeOf } from './denial.ts'
 export type { RoleView, TargetView } from './describe.ts'
 export type { ExplainedRule, ExplainedStatement, Explanation } from './explain.ts'

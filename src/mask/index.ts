@@ -1,0 +1,20 @@
+/**
+ * What is not shown, and what is shown instead: which columns a policy masks, how a statement is run under its
+ * masks, and what becomes of values.
+ *
+ * Invariants: what is not understood is refused. A plan follows from the statement and the catalog, never from
+ * values. Masks are bound to relations and columns, so that no name a statement makes up matters.
+ */
+export type { Mask } from './kinds.ts'
+export { type ColumnName, labelsIn, spelled } from './labels.ts'
+export { driftOf, labelsOf, NO_MEMORY, newIn, type Remembered } from './memory.ts'
+export {
+  type ApprovePlan,
+  type ColumnPlan,
+  checkParameters,
+  type GuardPlan,
+  type Plan,
+  planMasks,
+} from './plan.ts'
+export { type DetectorMask, type MaskedColumn, type MaskSet, selectMasks } from './select.ts'
+export type { HoldTerms } from './strictest.ts'
