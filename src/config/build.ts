@@ -13,6 +13,7 @@ import type {
   CredentialSource,
   IssuerConfig,
   NotifyChannel,
+  RecordingConfig,
   SecretSource,
   ServerConfig,
   SslMode,
@@ -22,7 +23,6 @@ import type {
 /** Builds the server's configuration. Paths in the file are relative to the file's folder. */
 export function buildServer(file: string, dir: string, parsed: ServerFile): ServerConfig {
   const { server } = parsed
-  const fsync = parsed.recording.audit.fsync
   return deepFreeze({
     file,
     url: server.url.replace(/\/$/, ''),
@@ -42,10 +42,26 @@ export function buildServer(file: string, dir: string, parsed: ServerFile): Serv
     },
     issuers: Object.entries(parsed.issuers).map(([name, issuer]) => buildIssuer(name, dir, issuer)),
     targets: Object.entries(parsed.targets).map(([name, target]) => buildTarget(name, dir, target)),
-    recording: { audit: { fsync: fsync === 'each' ? fsync : { everyMs: fsync } } },
+    recording: buildRecording(dir, parsed.recording),
     auditors: parsed.auditors ?? { groups: [], users: [] },
     notify: Object.entries(parsed.notify).map(([name, file]) => buildChannel(name, dir, file)),
   })
+}
+
+function buildRecording(dir: string, file: ServerFile['recording']): RecordingConfig {
+  const { statements, parameters, results, keep, required } = file
+  const { fsync, checkpoint } = file.audit
+  return {
+    statements,
+    parameters,
+    results,
+    keep: { sessionsMs: keep.sessions, resultsMs: keep.results },
+    isRequired: required,
+    audit: {
+      fsync: fsync === 'each' ? fsync : { everyMs: fsync },
+      checkpoint: checkpoint && { everyMs: checkpoint.every, to: resolve(dir, checkpoint.to) },
+    },
+  }
 }
 
 function buildIssuer(name: string, dir: string, file: ServerFile['issuers'][string]): IssuerConfig {

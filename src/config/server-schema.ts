@@ -1,6 +1,7 @@
 /** What may stand in `dbgate.yaml`: the one source of its validation and of schema/server.json. */
 
 import { z } from 'zod'
+import { recording } from './recording-schema.ts'
 import { isLoopback } from './target-url.ts'
 import {
   address,
@@ -165,21 +166,6 @@ const auditors = z.strictObject({
   users: listOf(member, 'a list of users').default([]),
 })
 
-const recording = z.strictObject({
-  audit: z
-    .strictObject({
-      fsync: z
-        .union([z.literal('each'), duration(1, 60 * SECOND, 'ms and up')], {
-          error: 'each, or a duration like 50ms, 1s or 1m',
-        })
-        .default(SECOND)
-        .describe(
-          'When the log is forced to disk: after each statement, or this often. Default 1s.',
-        ),
-    })
-    .prefault({}),
-})
-
 const webhookUrl = text('a URL like https://siem.example.com/in', /^https?:\/\/[^#@\s]+$/).refine(
   isSafeToPost,
   { error: 'expected https: whoever is on the way could read what is asked for, and by whom' },
@@ -227,7 +213,7 @@ export const serverSchema = z.strictObject({
   targets: namedMap(target, 'a map of targets')
     .refine(all => Object.keys(all).length > 0, { error: 'targets needs at least one' })
     .describe('The databases, by the name people type.'),
-  recording: recording.prefault({}),
+  recording: recording.prefault({}).describe('What is kept of sessions, and for how long.'),
   auditors: auditors.optional().describe("Who may read everyone's audit records."),
   notify: namedMap(channel, 'a map of channels')
     .default({})

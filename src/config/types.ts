@@ -85,6 +85,19 @@ export type NotifyChannel =
       readonly secret: SecretSource
     }
 
+/** What is kept of sessions. `checkpoint.to` is absolute. */
+export type RecordingConfig = {
+  readonly statements: 'all' | 'none'
+  readonly parameters: 'masked' | 'full' | 'none'
+  readonly results: { readonly rows: number; readonly bytes: number }
+  readonly keep: { readonly sessionsMs: number; readonly resultsMs: number }
+  readonly isRequired: boolean
+  readonly audit: {
+    readonly fsync: 'each' | { readonly everyMs: number }
+    readonly checkpoint: { readonly everyMs: number; readonly to: string } | undefined
+  }
+}
+
 /** The whole of `dbgate.yaml`. `tls` undefined means a certificate of our own making, kept in `stateDir`. */
 export type ServerConfig = {
   readonly file: string
@@ -102,7 +115,7 @@ export type ServerConfig = {
   }
   readonly issuers: readonly IssuerConfig[]
   readonly targets: readonly TargetConfig[]
-  readonly recording: { readonly audit: { readonly fsync: 'each' | { readonly everyMs: number } } }
+  readonly recording: RecordingConfig
   readonly auditors: { readonly groups: readonly string[]; readonly users: readonly string[] }
   readonly notify: readonly NotifyChannel[]
 }

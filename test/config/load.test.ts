@@ -52,7 +52,14 @@ describe('config/load', () => {
           roles: { reader: { from: 'env', user: 'PROD_USER', password: 'PROD_PASSWORD' } },
         },
       ],
-      recording: { audit: { fsync: { everyMs: 1000 } } },
+      recording: {
+        statements: 'all',
+        parameters: 'masked',
+        results: { rows: 50, bytes: 262_144 },
+        keep: { sessionsMs: 400 * 86_400_000, resultsMs: 30 * 86_400_000 },
+        isRequired: false,
+        audit: { fsync: { everyMs: 1000 }, checkpoint: undefined },
+      },
       auditors: { groups: [], users: [] },
       notify: [],
     })

@@ -82,19 +82,17 @@ const SERVER_CASES: readonly Case[] = [
       reader: { from: §vault, path: database/creds/app }
       writer: { from: §aws-iam, region: eu-west-1 }`,
       recording: `recording:
-  §statements: all
-  §parameters: masked
-  §results: { rows: 50 }
-  audit: { fsync: each, §checkpoint: { every: 5m } }`,
+  statements: §held-and-denied
+  results: { rows: 50, §masked: true }
+  audit: { fsync: each, §file: /var/log/audit.jsonl }`,
     }),
     '"session": not supported by this version yet',
     '"mode": this stands in the policy, as mode: { prod: observe }',
     '"vault": not supported by this version yet',
     '"aws-iam": not supported by this version yet',
-    '"statements": not supported by this version yet',
-    '"parameters": not supported by this version yet',
-    '"results": not supported by this version yet',
-    '"checkpoint": not supported by this version yet',
+    '"held-and-denied": not supported by this version yet',
+    '"masked": this is always so: what is recorded is what was shown',
+    '"file": the audit log is kept under server.state',
   ],
   [
     'channels that would tell nobody, or the wrong ones',
@@ -147,6 +145,18 @@ const SERVER_CASES: readonly Case[] = [
     'expected true or false, got text',
     'expected between 0ms and 5m',
     'expected each, or a duration like 50ms, 1s or 1m',
+  ],
+  [
+    'checkpoints where they cannot be put',
+    serverFile({
+      recording: `recording:
+  results: { rows: §-1 }
+  keep: { results: §1h }
+  audit: { checkpoint: { every: 5m, to: §s3://acme-audit/dbgate/ } }`,
+    }),
+    'expected a whole number from 0 to 10000',
+    'expected between 1d and 10000d',
+    'buckets are not supported by this version yet: expected the path of a file',
   ],
   [
     'algorithms that prove nothing',
