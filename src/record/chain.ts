@@ -2,6 +2,7 @@ import { DbgateError } from '../errors.ts'
 import type { SegmentHeader } from './format.ts'
 import { chainHashInPlace, decodeHeader, FORMAT_VERSION, GENESIS } from './format.ts'
 import type { LineReader } from './lines.ts'
+import { type Ledger, note, noteHash, startLedger } from './verify-ledger.ts'
 
 /** A record by number, time and hash. */
 export type Place = { readonly n: number; readonly t: string; readonly sha256: string }
@@ -19,6 +20,13 @@ export type Break = {
     | 'malformed'
     | 'truncated-segment'
     | 'missing-segment'
+    /** Records that a checkpoint saw are not there: the end was cut off, or an older copy was put back. */
+    | 'cut-off'
+    /** Another record stands where a checkpoint saw one: the log was written anew from there on. */
+    | 'replaced'
+    | 'checkpoint'
+    | 'recording-missing'
+    | 'recording-changed'
   readonly segment: number
   readonly line: number
   readonly offset: number
@@ -54,10 +62,15 @@ export type ChainState = {
   /** The next line's predecessor cannot be read, which has been reported. */
   isLoose: boolean
   unfinishedBytes: number
+  /** What is to be held against checkpoints and recordings. */
+  ledger: Ledger
 }
 
 /** Starts at the beginning of a log, or (for a segment by itself) anywhere. */
-export function startChain(at: 'genesis' | 'anywhere'): ChainState {
+export function startChain(
+  at: 'genesis' | 'anywhere',
+  checkpointed: readonly number[] = [],
+): ChainState {
   return {
     segment: 0,
     line: 0,
@@ -73,6 +86,7 @@ export function startChain(at: 'genesis' | 'anywhere'): ChainState {
     suspect: undefined,
     isLoose: false,
     unfinishedBytes: 0,
+    ledger: startLedger(checkpointed),
   }
 }
 
@@ -154,6 +168,7 @@ function addHeader(
   state.hashBefore = undefined
   state.hash = sha256
   state.n = header.first - 1
+  noteHash(state.ledger, state.n, sha256)
 }
 
 function addRecord(state: ChainState, lines: LineReader, line: Line, type: string): void {
@@ -174,6 +189,9 @@ function addRecord(state: ChainState, lines: LineReader, line: Line, type: strin
   state.byType[type] = (state.byType[type] ?? 0) + 1
   state.first ??= { n, t, sha256 }
   state.last = line
+  const place = { segment: state.segment, line: line.line, offset: line.offset, n, t }
+  note(state.ledger, type, place, lines)
+  noteHash(state.ledger, n, sha256)
 }
 
 /** A line does not follow from the one before it: was it that one, this one, or is something gone? */

@@ -32,10 +32,13 @@
  * next one cuts it off and says so in a `repaired` record. Whole lines are never taken back.
  *
  * The chain shows that a record was changed, removed, inserted or moved. It cannot show that the end of
- * the log was cut off, nor that somebody wrote all of it anew: for that, copies of `head` must be kept
- * elsewhere.
+ * the log was cut off, nor that somebody wrote all of it anew: for that, checkpoints are kept elsewhere
+ * (`checkpoint.ts`).
  */
 export type { Break, Place } from './chain.ts'
+export type { Checkpoint, CheckpointKey } from './checkpoint.ts'
+export { fingerprintOf, loadCheckpointKey, readCheckpoints, readPublicKey } from './checkpoint.ts'
+export { Checkpoints } from './checkpoints.ts'
 export { recordedParameter } from './encode.ts'
 export type { AuditLogOptions, LogFailure } from './log.ts'
 export { AuditLog } from './log.ts'
@@ -76,6 +79,7 @@ export {
   recordingName,
 } from './recording-reader.ts'
 export { recoverRecording } from './recording-recovery.ts'
+export { Retention } from './recording-retention.ts'
 export type { Recording, RecordingsOptions } from './recordings.ts'
 export { Recordings } from './recordings.ts'
 export type {
@@ -103,6 +107,6 @@ export type {
   Stored,
 } from './records.ts'
 export type { SessionListener, SessionLog } from './session-log.ts'
-export type { Verification } from './verify.ts'
+export type { Verification, VerifyOptions } from './verify.ts'
 export { verifyLog } from './verify.ts'
 export type { ChainHead } from './writer.ts'

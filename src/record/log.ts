@@ -152,6 +152,18 @@ export class AuditLog {
     return this.#writer.head
   }
 
+  /** Puts everything on disk, and returns where the log then ended; undefined where that can't be done now. */
+  async settle(): Promise<ChainHead | undefined> {
+    if (this.#isClosed) return undefined
+    this.#flush()
+    const { head } = this
+    if (this.#gap !== undefined) return undefined
+    const problem = await this.#writer.sync()
+    if (problem === undefined) return head
+    this.#openGap(problem)
+    return undefined
+  }
+
   /**
    * Writes what is still in memory, puts it on disk and lets go of the directory. Records that come later
    * are refused (staged ones) or dropped (all others).
