@@ -44,8 +44,8 @@ export function computes(column: MaskedColumn, output: string): DbgateError {
   const name = brief(column.name)
   return denied(
     column,
-    `${name} is confidential and column "${brief(output, 40)}" computes with it, which can fail for what it is`,
-    `select ${name} itself, or count it.`,
+    `${name} is confidential, and column "${brief(output, 40)}" computes with it in a way that could tell it`,
+    'select the column itself, or count it.',
   )
 }
 
