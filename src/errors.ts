@@ -11,7 +11,7 @@ type Severity = 'ERROR' | 'FATAL'
 
 /**
  * Shape: severity and SQLSTATE on the wire, exit code in a terminal.
- * No invented SQLSTATE class, and never 40001 or 40P01: clients retry those by themselves.
+ * No invented SQLSTATE class, and 40001 only where sending it again is right: clients do so by themselves.
  */
 const TABLE = {
   DENIED: ['ERROR', '42501', 5],
@@ -36,6 +36,7 @@ const TABLE = {
   BAD_PASSWORD: ['FATAL', '28P01', 4],
   NO_TARGET: ['FATAL', '3D000', 6],
   REVOKED: ['FATAL', '57P01', 5],
+  CHANGED: ['FATAL', '40001', 7],
   DRAINING: ['FATAL', '57P01', 7],
   STARTING: ['FATAL', '57P03', 7],
   PROTOCOL: ['FATAL', '08P01', 1],

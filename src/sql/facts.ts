@@ -103,6 +103,7 @@ export class Facts {
       executes: raw.executes,
       fetches: raw.fetches,
       settings: this.settings,
+      ...(raw.copyOptions === undefined ? {} : { copyOptions: raw.copyOptions }),
     }
   }
 }

@@ -46,6 +46,7 @@ export {
 export {
   type Access,
   type Analysis,
+  type CopyOption,
   type Hazard,
   NEEDS,
   type Need,

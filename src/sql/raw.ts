@@ -1,4 +1,4 @@
-import type { Access, Hazard, Need, Setting, TransactionStep } from './statement.ts'
+import type { Access, CopyOption, Hazard, Need, Setting, TransactionStep } from './statement.ts'
 import { type WhereStrength, weaker } from './where.ts'
 
 /** A name as the text has it; `schema` is undefined where the search path decides. */
@@ -64,6 +64,7 @@ export type RawStatement = {
   readonly executes: readonly string[]
   readonly fetches: readonly string[]
   readonly settings: readonly Setting[]
+  readonly copyOptions?: readonly CopyOption[]
 }
 
 const spell = ({ schema, name }: Name): string => `${schema ?? ''}\0${name}`
@@ -86,6 +87,7 @@ export class Findings {
   readonly trivialIf: NotNullCondition[] = []
   readonly steps: RawStep[] = []
   readonly settings: Setting[] = []
+  copyOptions: readonly CopyOption[] | undefined
   #where: WhereStrength = 'none'
   readonly #uses = new Map<string, Use>()
   readonly #calls = new Map<string, Name>()
@@ -171,6 +173,7 @@ export class Findings {
       executes: [...this.executes],
       fetches: [...this.fetches],
       settings: this.settings,
+      ...(this.copyOptions === undefined ? {} : { copyOptions: this.copyOptions }),
     }
   }
 }

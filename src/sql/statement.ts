@@ -141,7 +141,12 @@ export type Statement = {
    * SET, RESET and set_config with literals, in order. RESET ALL and DISCARD ALL are named `all`.
    */
   readonly settings: readonly Setting[]
+  /** Of a COPY at its top: its options in order, however they are spelled. */
+  readonly copyOptions?: readonly CopyOption[]
 }
+
+/** An option of COPY by its name in lower case; undefined for a value that is no literal, such as a list. */
+export type CopyOption = { readonly name: string; readonly value: string | undefined }
 
 /** Why a text could not be analysed. Nothing of it may run. */
 export type SyntaxProblem = {

@@ -1,6 +1,6 @@
 import type { CopyStmt, ExplainStmt, Node, VacuumStmt } from 'libpg-query'
 import type { Access } from './statement.ts'
-import { booleanOption } from './visit-session.ts'
+import { booleanOption, literalOf } from './visit-session.ts'
 import type { Visitors, Walk } from './walk.ts'
 
 /**
@@ -41,6 +41,11 @@ function visitCopy(copy: CopyStmt, walk: Walk): void {
   else walk.found.need('read')
   if (copy.is_program === true) walk.found.need('admin', 'program')
   else if (copy.filename !== undefined) walk.found.need('admin', 'files')
+  walk.found.copyOptions = (copy.options ?? []).flatMap(option => {
+    if (!('DefElem' in option)) return []
+    const { defname = '', arg } = option.DefElem
+    return [{ name: defname, value: arg === undefined ? 'true' : (literalOf(arg) ?? undefined) }]
+  })
   walk.relation(copy.relation, isFrom ? 'write' : 'read', isFrom ? 'COPY' : 'SELECT')
   walk.children('CopyStmt', copy, ['relation'])
 }

@@ -5,7 +5,7 @@ import type { TransactionStep } from './statement.ts'
 import { type Visitors, Walk } from './walk.ts'
 
 /** A literal of SET as text: numbers as they were written; null for what is not a literal. */
-function literalOf(node: Node | undefined): string | null {
+export function literalOf(node: Node | undefined): string | null {
   if (node === undefined) return null
   if ('TypeCast' in node) return literalOf(node.TypeCast.arg)
   if ('String' in node) return node.String.sval ?? ''
