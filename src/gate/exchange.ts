@@ -1,54 +1,16 @@
-import { DbgateError } from '../errors.ts'
 import {
   BackendTag,
-  backendName,
   decodeCommandComplete,
   decodeErrorFields,
   decodeReadyForQuery,
   type Frame,
   type TransactionStatus,
 } from '../wire/index.ts'
-import type { Names, Portal, Prepared } from './names.ts'
+import { type Expected, ended, outOfTurn, runOf } from './expected.ts'
+import type { Names, Portal } from './names.ts'
 import type { Run, RunEnd } from './run.ts'
 
-/**
- * One response that is still to come from upstream: one entry for each message sent that is answered.
- * `refusal` stands where a statement that fails for sure was sent in a refused one's place: it is the
- * ErrorResponse that the person gets instead of the server's.
- */
-export type Expected = { readonly refusal: Buffer | null } & (
-  | {
-      readonly kind: 'query'
-      /** One for each statement of the text, or one for all of it where it is not taken apart. */
-      readonly runs: readonly Run[]
-      readonly form: QueryForm
-      readonly onDone: readonly OnDone[]
-    }
-  | {
-      readonly kind: 'parse'
-      readonly name: string
-      readonly prepared: Prepared | null
-      readonly onDone: OnDone
-    }
-  | { readonly kind: 'bind'; readonly portal: Portal | null }
-  | { readonly kind: 'execute'; readonly portal: Portal | null; readonly onDone: OnDone }
-  | { readonly kind: 'close'; readonly portal: Portal | null; readonly onDone: OnDone }
-  | {
-      readonly kind: 'describe'
-      /** What was asked about; null where nobody can say. */
-      readonly of: Prepared | Portal | null
-    }
-  | { readonly kind: 'sync' | 'copy-end' }
-)
-
-/**
- * What a Query is answered by: results for each of its statements; results of who knows how many (a text
- * that was not understood, or an empty one); or the single value of a FunctionCall.
- */
-export type QueryForm = 'statements' | 'opaque' | 'function-call'
-
-/** What a statement changes in the session once the server says that it is done; null for most. */
-export type OnDone = ((exchange: Exchange) => void) | null
+export type { Expected, OnDone, QueryForm } from './expected.ts'
 
 /** What the exchange tells whoever keeps the records. */
 export type ExchangeSink = {
@@ -475,21 +437,4 @@ export class Exchange {
     run.isFinished = true
     this.#sink.finished(run, end)
   }
-}
-
-function ended(sqlstate: string): RunEnd {
-  return { outcome: sqlstate === '57014' ? 'cancelled' : 'error', sqlstate }
-}
-
-function runOf(expected: Expected, statement: number): Run | null {
-  if (expected.refusal !== null) return null
-  if (expected.kind === 'query') return expected.runs[statement] ?? null
-  if (expected.kind === 'bind' || expected.kind === 'execute') return expected.portal?.run ?? null
-  return null
-}
-
-function outOfTurn(tag: number, head: Expected | undefined): DbgateError {
-  return new DbgateError('PROTOCOL', `the database sent ${backendName(tag)} out of turn`, {
-    detail: `Expected next: ${head === undefined ? 'nothing' : `the answer to ${head.kind}`}.`,
-  })
 }
