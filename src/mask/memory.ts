@@ -1,5 +1,6 @@
+import type { MaskRule } from '../policy/index.ts'
 import type { Catalog, CatalogRelation } from '../sql/index.ts'
-import { type ColumnName, labelsIn } from './labels.ts'
+import { type ColumnName, columnPattern, labelsIn } from './labels.ts'
 
 /**
  * What a column was once seen to have: a name or a label by which a policy may mask it. Whoever can change the
@@ -17,11 +18,15 @@ export type Remembered = {
 /** Nothing is remembered. One value, so that its identity can be asked for. */
 export const NO_MEMORY: readonly Remembered[] = Object.freeze([])
 
-/** What a catalog has of what a memory may hold: every label, with the column it stands at. */
-export function labelsOf(catalog: Catalog): readonly Remembered[] {
-  return columnsOf(catalog).flatMap(({ relation, number, name, comment }) =>
-    labelsIn(comment).map(label => ({ relation: relation.oid, column: number, name, label })),
-  )
+/** What a catalog has that is worth remembering: every label, and every name that a mask of `rules` goes by. */
+export function seenIn(rules: readonly MaskRule[], catalog: Catalog): readonly Remembered[] {
+  const patterns = rules.flatMap(({ columns }) => columns).map(columnPattern)
+  return columnsOf(catalog).flatMap(({ relation, number, name, comment }) => {
+    const seen = { relation: relation.oid, column: number, name }
+    const labels = labelsIn(comment).map(label => ({ ...seen, label }))
+    const isNamed = patterns.some(matches => matches(name))
+    return isNamed ? [...labels, { ...seen, label: undefined }] : labels
+  })
 }
 
 /** What is remembered of a column and is no more: a label that its comment lost, a name that it had. */
@@ -35,20 +40,6 @@ export function driftOf(catalog: Catalog, memory: readonly Remembered[]): readon
     if (one.label !== undefined) return !labelsIn(column.comment).includes(one.label)
     return !isSameName(one.name, nameOf(relation, column.name))
   })
-}
-
-/** What is to be remembered that is not yet. */
-export function newIn(
-  seen: readonly Remembered[],
-  memory: readonly Remembered[],
-): readonly Remembered[] {
-  const known = new Set(memory.map(keyOf))
-  return seen.filter(one => !known.has(keyOf(one)))
-}
-
-/** One string for each thing there is to remember. */
-export function keyOf({ relation, column, name, label }: Remembered): string {
-  return JSON.stringify([relation, column, name.schema, name.relation, name.column, label ?? null])
 }
 
 /** The relation that is meant: by its oid, or the one that took its place under the same name. */

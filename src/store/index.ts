@@ -29,5 +29,13 @@ export type {
   Use,
   Vote,
 } from './holds-rows.ts'
+export { MaskMemory, type SeenColumn } from './mask-memory.ts'
 export { parseQuery } from './query.ts'
-export type { AuditRow, IndexStatus, SearchOptions, SessionFilter, SessionRow } from './rows.ts'
+export type {
+  AuditRow,
+  IndexStatus,
+  SearchCounts,
+  SearchOptions,
+  SessionFilter,
+  SessionRow,
+} from './rows.ts'
