@@ -1,8 +1,10 @@
 import { string as arg } from '@oclif/core/args'
 import { boolean, string } from '@oclif/core/flags'
 import { visible } from '../src/terminal.ts'
+import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
 import { findWaiting, refuseAgent, sayDecision, waitUntilRan } from './deciding.ts'
+import type { Io } from './io.ts'
 import { usage } from './report.ts'
 import { cardLines, cardOf } from './request-card.ts'
 import { openSignedIn } from './signed-in.ts'
@@ -29,7 +31,14 @@ export default class Approve extends BaseCommand {
     const card = cardOf(request, terminal, io.now())
     let vote: 'approve' | 'deny' = 'approve'
     let comment = flags.reason
-    if (isAsked) {
+    if (isAsked && !this.mayDraw(flags)) {
+      for (const line of cardLines(card)) terminal.out(line)
+      const word = request.statement?.irreversible?.word
+      if (!(await isApprovedInWords(io, request.id, word))) {
+        terminal.say(`${visible(request.id)} is as it was`)
+        return
+      }
+    } else if (isAsked) {
       const { showApprove } = await import('../src/ui/index.ts')
       const choice = await showApprove({
         card: { ...card, id: request.id, word: request.statement?.irreversible?.word },
@@ -54,4 +63,11 @@ export default class Approve extends BaseCommand {
       sayDecision(terminal, decision, ran, io.now()),
     )
   }
+}
+
+/** Asks on a line where no screen can be drawn. What cannot be undone takes its word or the id, else `yes`. */
+async function isApprovedInWords(io: Io, id: string, word: string | undefined): Promise<boolean> {
+  const wanted = word === undefined ? ['yes'] : [word, id]
+  const said = await ask(io, `Type ${wanted.map(each => visible(each)).join(' or ')} to approve:`)
+  return wanted.includes(said)
 }

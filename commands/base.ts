@@ -1,7 +1,7 @@
 import { Command } from '@oclif/core/command'
 import type { Config } from '@oclif/core/config'
 import { boolean, string } from '@oclif/core/flags'
-import type { Terminal } from '../src/terminal.ts'
+import { canDraw, type Terminal } from '../src/terminal.ts'
 import type { Io } from './io.ts'
 
 /** What a command runs with, made once by `main`. */
@@ -77,6 +77,12 @@ export abstract class BaseCommand extends Command {
   protected result(isJson: boolean, data: unknown, text: () => void): void {
     if (isJson) this.terminal.out(JSON.stringify({ v: 1, ok: true, data }))
     else text()
+  }
+
+  /** True if a person is there who can be shown a screen. */
+  protected mayDraw(flags: { readonly 'no-input': boolean; readonly json: boolean }): boolean {
+    const { env, stdin, stderr } = this.io
+    return this.mayAsk(flags) && canDraw(env, [stdin, stderr])
   }
 
   /** True if a person is there to be asked. */

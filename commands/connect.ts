@@ -1,7 +1,7 @@
 import { string as arg } from '@oclif/core/args'
 import { boolean, integer, string } from '@oclif/core/flags'
 import { DbgateError } from '../src/errors.ts'
-import { visible } from '../src/terminal.ts'
+import { canDraw, visible } from '../src/terminal.ts'
 import { connectionUrl, detectAgent, findRunning, type RunningTunnel } from '../src/tunnel/index.ts'
 import { BaseCommand } from './base.ts'
 import {
@@ -155,7 +155,7 @@ export default class Connect extends BaseCommand {
 
   async #stay(stage: Stage, command: readonly string[]): Promise<void> {
     const { flags } = stage
-    const hasPanel = this.terminal.isSayTTY && this.io.stdin.isTTY === true && !flags.plain
+    const hasPanel = !flags.plain && canDraw(this.io.env, [this.io.stdin, this.io.stderr])
     const show = flags.json ? showJson : hasPanel ? showPanelUntilStopped : showLines
     this.finish(command.length > 0 ? await withCommand(stage, command) : await show(stage))
   }

@@ -91,6 +91,20 @@ export function hasColour(
   return isTTY
 }
 
+/**
+ * True where a screen can be drawn: a terminal at both ends that obeys escape sequences, and no job. Ink draws
+ * nothing where CI is set, so whoever would show a screen there gives lines instead.
+ */
+export function canDraw(
+  env: Readonly<Record<string, string | undefined>>,
+  streams: readonly { readonly isTTY?: boolean }[],
+): boolean {
+  const isSet = (name: string): boolean =>
+    env[name] !== undefined && env[name] !== '0' && env[name] !== 'false'
+  if (isSet('CI') || isSet('CONTINUOUS_INTEGRATION') || env.TERM === 'dumb') return false
+  return streams.every(({ isTTY }) => isTTY === true)
+}
+
 /** True where the locale says UTF-8; the C locale of a bare container does not. */
 function isUtf8(env: Readonly<Record<string, string | undefined>>): boolean {
   const locale = env.LC_ALL || env.LC_CTYPE || env.LANG

@@ -321,7 +321,7 @@ async function* withSignsOfLife<T>(values: AsyncIterable<T>): AsyncGenerator<T |
   try {
     for (;;) {
       const { promise: silence, resolve } = Promise.withResolvers<undefined>()
-      const timer = setTimeout(resolve, SIGN_OF_LIFE_MS)
+      const timer = setTimeout(() => resolve(undefined), SIGN_OF_LIFE_MS)
       const got = await Promise.race([next, silence]).finally(() => clearTimeout(timer))
       if (got === undefined) yield undefined
       else if (got.done === true) return

@@ -1,5 +1,5 @@
 /**
- * Screens: what a person sees of a tunnel while it is open.
+ * Screens: what a person sees of a tunnel while it is open, of what waits for them, and of a session replayed.
  *
  * Invariants: state changes in pure reducers only; components are dumb; text that came from outside has
  * been through `visible` before it is part of a state.
@@ -21,5 +21,22 @@ export {
   pressKey,
   reducePanel,
 } from './panel-state.ts'
+export { detailLines } from './player-detail.ts'
+export { playerLines } from './player-lines.ts'
+export {
+  followPlayer,
+  initialPlayer,
+  isLive,
+  type PlayerEffect,
+  type PlayerKey,
+  type PlayerStart,
+  type PlayerState,
+  pressPlayer,
+  resizePlayer,
+  SPEEDS,
+  tickPlayer,
+} from './player-state.ts'
+export { Timeline } from './player-timeline.ts'
 export { type ShownPanel, type ShowOptions, showPanel } from './show.ts'
 export { type ShowApproveOptions, showApprove } from './show-approve.ts'
+export { type ShowPlayerOptions, showPlayer } from './show-player.ts'

@@ -1,0 +1,84 @@
+import {
+  cellTexts,
+  type Entry,
+  inertJson,
+  linesOf,
+  resultsOf,
+  short,
+  took,
+} from '../replay/index.ts'
+import { type Marks, table, visible } from '../terminal.ts'
+import { folded } from './folded.ts'
+
+const INDENT = '  '
+/** Marks of words: what stands here is read, not glanced at. */
+const MARKS: Marks = { ok: '+', no: 'x', wait: '...', next: '->', live: '*', dot: '-', note: '!' }
+const MAX_VALUE = 2_000
+
+/**
+ * All that is on record of one statement by then: its text whole, its values, what was decided, what came
+ * back. Inert, and no line wider than the screen.
+ */
+export function detailLines(
+  entry: Entry,
+  until: number,
+  hasResults: boolean,
+  columns: number,
+): readonly string[] {
+  const width = Math.max(20, columns - INDENT.length - 1)
+  const fold = (text: string) => folded(text, width).map(line => `${INDENT}${line}`)
+  const lines: string[] = []
+  if (entry.sql !== '') {
+    for (const line of entry.sql.split(/\r\n|\n/)) lines.push(...fold(visible(line)))
+    lines.push('')
+  }
+  lines.push(...valuesOf(entry).flatMap(fold), ...factsOf(entry, until).flatMap(fold))
+  const told = linesOf(entry, until, MARKS).slice(entry.sql === '' ? 0 : 1)
+  for (const { text, aside } of told) {
+    lines.push(...fold(aside === undefined ? text : `${text}  ${aside}`))
+  }
+  return [...lines, ...(hasResults ? rowLines(entry, until, width) : [])]
+}
+
+function valuesOf({ events }: Entry): readonly string[] {
+  const values = events.flatMap(event => (event.e === 'statement' ? (event.parameters ?? []) : []))
+  return values.map((value, index) => {
+    const text = value === null ? 'NULL' : inertJson(value)
+    return `$${index + 1} = ${short(text, MAX_VALUE)}`
+  })
+}
+
+function factsOf({ events }: Entry, until: number): readonly string[] {
+  const facts: string[] = []
+  for (const event of events) {
+    if (event.t > until) break
+    if (event.e === 'statement') {
+      const verdict =
+        event.refused === true ? 'denied' : event.request === undefined ? 'allowed' : 'approved'
+      const request = event.request === undefined ? '' : `, request ${visible(event.request)}`
+      facts.push(
+        `${visible(event.id)}  ${visible(event.kinds.join(', '))} (${visible(event.class)})`,
+      )
+      facts.push(`${verdict} by ${short(event.rule, MAX_VALUE)}${request}`)
+      if (event.textBase64 !== undefined) facts.push('its text was not UTF-8')
+    } else if (event.e === 'complete') {
+      const rows = `${event.rows} rows, ${event.bytes} bytes, ${took(event.durationUs / 1000)}`
+      facts.push(`${event.outcome}: ${visible(event.tag ?? '-')}, ${rows}`)
+    }
+  }
+  return facts
+}
+
+function rowLines(entry: Entry, until: number, width: number): readonly string[] {
+  const lines: string[] = []
+  for (const { columns, rows } of resultsOf(entry, until)) {
+    lines.push('')
+    const titles = columns.map((title, index) => ({
+      title: short(title, 64),
+      flexible: index === columns.length - 1,
+    }))
+    const cells = rows.map(cellTexts)
+    for (const line of table(titles, cells, width)) lines.push(`${INDENT}${line}`)
+  }
+  return lines
+}

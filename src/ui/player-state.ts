@@ -1,0 +1,344 @@
+import { type Entry, isSelected, type Selection, type Story } from '../replay/index.ts'
+import { visible } from '../terminal.ts'
+import { detailLines } from './player-detail.ts'
+import { markerBeside, Timeline } from './player-timeline.ts'
+
+/**
+ * What the player shows. The story grows beneath it while a session is followed; all else changes only in the
+ * functions here. Units: `position` is ms of the player, see `Timeline`.
+ */
+export type PlayerState = {
+  readonly timeline: Timeline
+  readonly size: { readonly columns: number; readonly rows: number }
+  readonly position: number
+  readonly speed: number
+  readonly isPlaying: boolean
+  /** More may come: the session runs and is being followed. */
+  readonly isFollowing: boolean
+  /** The entry that keys are about: the last one that has begun, or one that was gone to. -1: none yet. */
+  readonly cursor: number
+  readonly only: readonly Selection[]
+  readonly isMarkedOnly: boolean
+  readonly hasResults: boolean
+  readonly mode:
+    | { readonly is: 'playing' | 'help' }
+    | { readonly is: 'find' | 'export'; readonly typed: string }
+    | { readonly is: 'detail'; readonly lines: readonly string[]; readonly top: number }
+  readonly sought: string
+  readonly note: string | undefined
+}
+
+export type PlayerKey = {
+  readonly input: string
+  readonly isShift?: boolean
+  readonly name?:
+    | 'return'
+    | 'escape'
+    | 'backspace'
+    | 'up'
+    | 'down'
+    | 'left'
+    | 'right'
+    | 'page-up'
+    | 'page-down'
+    | 'interrupt'
+}
+
+/** What a key asks of whoever shows the player. `from` is ms of the session. */
+export type PlayerEffect =
+  | { readonly what: 'quit' | 'interrupt' }
+  | { readonly what: 'export'; readonly path: string; readonly from: number }
+
+type Pressed = { readonly state: PlayerState; readonly effect?: PlayerEffect }
+
+/** How the player begins. `at` is a time of the session; undefined is its start, or its end if followed. */
+export type PlayerStart = {
+  readonly story: Story
+  readonly size: PlayerState['size']
+  readonly idleLimitMs: number
+  readonly speed: number
+  readonly isPaused: boolean
+  readonly isFollowing: boolean
+  readonly at: number | undefined
+  readonly only: readonly Selection[]
+  readonly hasResults: boolean
+}
+
+export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16]
+const JUMP_MS = 10_000
+const LARGE_JUMP = 0.1
+const MAX_TYPED = 300
+/** Lines of the screen that are not the story: title, timeline, gaps, legend, keys, note. */
+const OTHER_LINES = 8
+const DETAIL_OTHER_LINES = 5
+
+/** The player as it comes up. */
+export function initialPlayer(start: PlayerStart): PlayerState {
+  const { story, size, idleLimitMs, speed, isPaused, isFollowing, at, only, hasResults } = start
+  const timeline = new Timeline(story, idleLimitMs)
+  const state: PlayerState = {
+    ...{ timeline, size, speed, isFollowing, only, hasResults },
+    position: 0,
+    isPlaying: !isPaused,
+    cursor: -1,
+    isMarkedOnly: false,
+    mode: { is: 'playing' },
+    sought: '',
+    note: undefined,
+  }
+  if (at !== undefined) return movedTo(state, timeline.positionOf(at))
+  return movedTo(state, isFollowing ? timeline.length : 0)
+}
+
+/** How many lines there are for the story. */
+export function bodyRows({ size }: PlayerState): number {
+  return Math.max(3, size.rows - OTHER_LINES)
+}
+
+/** The time of the session that is shown. */
+export function timeOf({ timeline, position }: PlayerState): number {
+  return timeline.timeAt(position)
+}
+
+/** True where the end of what there is has been reached, and more is waited for. */
+export function isLive({ timeline, position, isFollowing }: PlayerState): boolean {
+  return isFollowing && !timeline.story.isOver && position >= timeline.length
+}
+
+/** True for an entry that is shown under what was asked for and the keys pressed. */
+export function isShown({ only, isMarkedOnly }: PlayerState, entry: Entry): boolean {
+  return isSelected(entry, only) && (!isMarkedOnly || entry.mark !== undefined)
+}
+
+/** The player after some time has passed. Units: ms of a wall clock. */
+export function tickPlayer(state: PlayerState, passedMs: number): PlayerState {
+  const { timeline, position, isPlaying, speed, isFollowing } = state
+  const isOver = timeline.story.isOver
+  if (!isPlaying) return state
+  const end = timeline.length
+  const next = Math.min(end, position + passedMs * speed)
+  const moved = next === position && state.cursor >= 0 ? state : movedTo(state, next)
+  if (next < end || (isFollowing && !isOver)) return moved
+  const note = isOver ? 'the end' : 'this is all so far: the session still runs (--follow)'
+  return { ...moved, isPlaying: false, note }
+}
+
+/** More of the story has come: who watched its end goes on watching its end. */
+export function followPlayer(before: PlayerState, wasLive: boolean): PlayerState {
+  return wasLive && before.isPlaying ? movedTo(before, before.timeline.length) : before
+}
+
+/** The player in a terminal of another size. */
+export function resizePlayer(state: PlayerState, size: PlayerState['size']): PlayerState {
+  if (state.mode.is !== 'detail') return { ...state, size }
+  return openDetail({ ...state, size })
+}
+
+/** The player after a key, and what the key asks for. Pure. */
+export function pressPlayer(before: PlayerState, key: PlayerKey): Pressed {
+  const state = { ...before, note: undefined }
+  if (key.name === 'interrupt') return { state, effect: { what: 'interrupt' } }
+  switch (state.mode.is) {
+    case 'playing':
+      return play(state, key)
+    case 'help':
+      return { state: { ...state, mode: { is: 'playing' } } }
+    case 'detail':
+      return { state: read(state, state.mode, key) }
+    default:
+      return type(state, state.mode, key)
+  }
+}
+
+function play(state: PlayerState, key: PlayerKey): Pressed {
+  const named = key.name === undefined ? undefined : playNamed(state, key)
+  if (named !== undefined) return { state: named }
+  const { input } = key
+  const { timeline } = state
+  if (/^[0-9]$/.test(input)) {
+    return { state: movedTo(state, (timeline.length * Number(input)) / 10) }
+  }
+  switch (input) {
+    case ' ':
+      return { state: toggled(state) }
+    case '.':
+    case 'j':
+      return { state: stepped(state, 1) }
+    case ',':
+    case 'k':
+      return { state: stepped(state, -1) }
+    case ']':
+    case '[':
+      return { state: marked(state, input === ']' ? 1 : -1) }
+    case '>':
+    case '<':
+      return { state: faster(state, input === '>' ? 1 : -1) }
+    case 'g':
+      return { state: movedTo(state, 0) }
+    case 'G':
+      return { state: movedTo(state, timeline.length) }
+    case 'm':
+      return { state: { ...state, isMarkedOnly: !state.isMarkedOnly } }
+    case 'n':
+    case 'N':
+      return { state: found(state, input === 'n' ? 1 : -1) }
+    case '/':
+      return { state: { ...state, isPlaying: false, mode: { is: 'find', typed: '' } } }
+    case 'e': {
+      const typed = `${timeline.story.head.session}.html`
+      return { state: { ...state, isPlaying: false, mode: { is: 'export', typed } } }
+    }
+    case '?':
+      return { state: { ...state, mode: { is: 'help' } } }
+    case 'q':
+      return { state, effect: { what: 'quit' } }
+    default:
+      return { state }
+  }
+}
+
+function playNamed(state: PlayerState, { name, isShift }: PlayerKey): PlayerState | undefined {
+  const { timeline, position } = state
+  const jump = isShift === true ? timeline.length * LARGE_JUMP : JUMP_MS
+  switch (name) {
+    case 'left':
+      return movedTo(state, position - jump)
+    case 'right':
+      return movedTo(state, position + jump)
+    case 'up':
+      return stepped(state, -1)
+    case 'down':
+      return stepped(state, 1)
+    case 'page-up':
+      return movedTo(state, position - timeline.length * LARGE_JUMP)
+    case 'page-down':
+      return movedTo(state, position + timeline.length * LARGE_JUMP)
+    case 'return':
+      return openDetail({ ...state, isPlaying: false })
+    default:
+      return undefined
+  }
+}
+
+/** At the end, playing begins anew, unless there is more to come. */
+function toggled(state: PlayerState): PlayerState {
+  if (state.isPlaying) return { ...state, isPlaying: false }
+  const isAtEnd = state.position >= state.timeline.length && !isLive(state)
+  return { ...(isAtEnd ? movedTo(state, 0) : state), isPlaying: true }
+}
+
+function movedTo(state: PlayerState, wanted: number): PlayerState {
+  const { timeline } = state
+  const position = Math.max(0, Math.min(wanted, timeline.length))
+  const begun = timeline.begunBy(timeline.timeAt(position))
+  return { ...state, position, cursor: begun - 1 }
+}
+
+/** To an entry, as it was when it was over. */
+function movedToEntry(state: PlayerState, entry: Entry, at: number): PlayerState {
+  const { timeline } = state
+  const position = timeline.positionOf(at)
+  return { ...state, position, cursor: entry.index, isPlaying: false }
+}
+
+function stepped(state: PlayerState, way: 1 | -1): PlayerState {
+  const { entries } = state.timeline.story
+  for (let index = state.cursor + way; index >= 0 && index < entries.length; index += way) {
+    const entry = entries[index]
+    if (entry === undefined || !isShown(state, entry)) continue
+    return movedToEntry(state, entry, Math.max(entry.at, entry.events.at(-1)?.t ?? 0))
+  }
+  return {
+    ...state,
+    isPlaying: false,
+    note: way === 1 ? 'nothing after this' : 'nothing before this',
+  }
+}
+
+function marked(state: PlayerState, way: 1 | -1): PlayerState {
+  const { story } = state.timeline
+  const marker = markerBeside(story.markers, { at: timeOf(state), entry: state.cursor }, way)
+  const entry = marker === undefined ? undefined : story.entries[marker.entry]
+  if (marker === undefined || entry === undefined) {
+    return { ...state, note: way === 1 ? 'no marker after this' : 'no marker before this' }
+  }
+  const moved = movedToEntry(state, entry, marker.at)
+  return { ...moved, isPlaying: state.isPlaying }
+}
+
+function faster(state: PlayerState, way: 1 | -1): PlayerState {
+  const next = way === 1 ? SPEEDS.find(each => each > state.speed) : undefined
+  const lower = way === -1 ? SPEEDS.findLast(each => each < state.speed) : undefined
+  return { ...state, speed: next ?? lower ?? state.speed }
+}
+
+function found(state: PlayerState, way: 1 | -1): PlayerState {
+  const words = state.sought.toLowerCase()
+  if (words === '') return { ...state, note: 'nothing to find yet: /' }
+  const { entries } = state.timeline.story
+  for (let index = state.cursor + way; index >= 0 && index < entries.length; index += way) {
+    const entry = entries[index]
+    if (entry === undefined || !isShown(state, entry)) continue
+    if (!entry.sql.toLowerCase().includes(words)) continue
+    return movedToEntry(state, entry, Math.max(entry.at, entry.events.at(-1)?.t ?? 0))
+  }
+  return { ...state, isPlaying: false, note: `not found ${way === 1 ? 'after' : 'before'} this` }
+}
+
+function type(
+  state: PlayerState,
+  mode: PlayerState['mode'] & { readonly is: 'find' | 'export' },
+  { name, input }: PlayerKey,
+): Pressed {
+  const { is, typed } = mode
+  if (name === 'escape') return { state: { ...state, mode: { is: 'playing' } } }
+  if (name === 'backspace') {
+    return { state: { ...state, mode: { is, typed: [...typed].slice(0, -1).join('') } } }
+  }
+  // Who types fast may be read in one piece with the enter behind it.
+  const [text = '', ...rest] = input.split(/[\r\n]/)
+  const all = (typed + (name === undefined ? visible(text) : '')).slice(0, MAX_TYPED)
+  if (name !== 'return' && rest.length === 0)
+    return { state: { ...state, mode: { is, typed: all } } }
+  const done: PlayerState = { ...state, mode: { is: 'playing' } }
+  if (all.trim() === '') return { state: done }
+  if (is === 'find') return { state: found({ ...done, sought: all }, 1) }
+  return { state: done, effect: { what: 'export', path: all.trim(), from: timeOf(state) } }
+}
+
+function openDetail(state: PlayerState): PlayerState {
+  const entry = state.timeline.story.entries[state.cursor]
+  if (entry === undefined) return { ...state, note: 'nothing has happened yet' }
+  const lines = detailLines(entry, timeOf(state), state.hasResults, state.size.columns)
+  return { ...state, mode: { is: 'detail', lines, top: 0 } }
+}
+
+/** How many lines of a detail fit. */
+export function detailRows({ size }: PlayerState): number {
+  return Math.max(3, size.rows - DETAIL_OTHER_LINES)
+}
+
+function read(
+  state: PlayerState,
+  { lines, top }: PlayerState['mode'] & { readonly is: 'detail' },
+  { name, input }: PlayerKey,
+): PlayerState {
+  const page = detailRows(state)
+  const last = Math.max(0, lines.length - page)
+  const scrolled = (wanted: number): PlayerState => ({
+    ...state,
+    mode: { is: 'detail', lines, top: Math.max(0, Math.min(wanted, last)) },
+  })
+  if (name === 'up' || input === 'k') return scrolled(top - 1)
+  if (name === 'down' || input === 'j') return scrolled(top + 1)
+  if (name === 'page-up' || input === 'b') return scrolled(top - page)
+  if (name === 'page-down' || input === ' ') return scrolled(top + page)
+  if (input === 'g') return scrolled(0)
+  if (input === 'G') return scrolled(last)
+  if (input === '.' || input === ',') {
+    const moved = stepped({ ...state, mode: { is: 'playing' } }, input === '.' ? 1 : -1)
+    return { ...openDetail(moved), note: moved.note }
+  }
+  const isLeft = name === 'escape' || name === 'return' || input === 'q'
+  return isLeft ? { ...state, mode: { is: 'playing' } } : state
+}
