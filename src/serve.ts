@@ -29,11 +29,12 @@ import {
 import { asDbgateError, DbgateError, systemCode } from './errors.ts'
 import { createDirectListener, Gate } from './gate/index.ts'
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
+import { Keeping, openRecordings } from './keeping.ts'
 import { Notifications } from './notify/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
-import { AuditLog, findRecording, readRecording, verifyLog } from './record/index.ts'
+import { AuditLog, findRecording, type Recordings, readRecording } from './record/index.ts'
 import { type Analyser, createAnalyser, EMPTY_SCOPE } from './sql/index.ts'
-import { AuditIndex, HoldStore } from './store/index.ts'
+import { AuditIndex, HoldStore, MaskMemory, type SeenColumn } from './store/index.ts'
 
 /**
  * The server: everything that enforces, put together in one place. Reading order of a connection:
@@ -108,6 +109,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     now: options.now,
     fsyncMs: config.recording.audit.fsync === 'each' ? 0 : config.recording.audit.fsync.everyMs,
   })
+  const recordings = await openRecordings(options, config, audit)
   audit.note({ type: 'server.start', version: options.version, pid: process.pid })
   const analyser = createAnalyser({ maxBytes: MAX_STATEMENT_BYTES })
   await analyser.ready()
@@ -122,7 +124,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     log: audit,
     random: options.randomBytes,
   })
-  const server = new RunningGate(options, loaded, { tls, audit, analyser, index, holds, approvals })
+  const keeping = await Keeping.open(options, config, audit)
+  const masks = new MaskMemory(join(config.stateDir, 'masks.jsonl'))
+  const parts = { tls, audit, recordings, keeping, analyser, index, holds, approvals, masks }
+  const server = new RunningGate(options, loaded, parts)
   approvals.expireAtStart() // Only now does anybody hear of it.
   await server.listen()
   return server
@@ -131,10 +136,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 type Parts = {
   readonly tls: TlsMaterial
   readonly audit: AuditLog
+  readonly recordings: Recordings | undefined
+  readonly keeping: Keeping
   readonly analyser: Analyser
   readonly index: AuditIndex
   readonly holds: HoldStore
   readonly approvals: Approvals
+  readonly masks: MaskMemory
 }
 
 /** What a reload replaces as a whole. */
@@ -172,12 +180,17 @@ class RunningGate implements RunningServer {
     this.isSelfSigned = parts.tls.isSelfSigned
     this.#gate = new Gate({
       audit: parts.audit,
+      recordings: parts.recordings,
       analyser: parts.analyser,
       approvals: parts.approvals,
       policy: this.#ruling.policy,
       policyId: this.#ruling.policyDigest,
       targets: loaded.config.targets,
       limits: loaded.config.limits,
+      maskMemory: {
+        of: place => parts.masks.of(place),
+        learn: (place, seen, gone) => this.#learn(place, seen, gone),
+      },
       credential: (target, role) => this.#credential(target, role),
       now: options.now,
       clock: options.clock,
@@ -262,17 +275,39 @@ class RunningGate implements RunningServer {
     this.#server.closeAllConnections()
     await closed
     await this.#notifications.close(NOTIFY_GRACE_MS)
-    const { audit, index, analyser, holds } = this.#parts
+    const { audit, recordings, keeping, index, analyser, holds } = this.#parts
+    await recordings?.close()
     audit.note({ type: 'server.stop', reason })
     await Promise.allSettled([index.close(), analyser.close()])
     holds.close()
-    await audit.close()
+    await keeping.closeAround(() => audit.close())
     this.#state = 'closed'
     this.#info('stopped', 'stopped', {})
   }
 
+  /** What columns are masked by now, and what they lost: that goes on masking, and somebody should know. */
+  #learn(place: string, seen: readonly SeenColumn[], gone: readonly SeenColumn[]): void {
+    try {
+      for (const { name, label } of this.#parts.masks.learn(place, seen, gone)) {
+        const column = `${name.schema}.${name.relation}.${name.column}`
+        const what = label === undefined ? `is no more called ${column}` : `has lost ${label}`
+        const error = new DbgateError('INVALID', `a masked column ${what}: it stays masked`, {
+          detail: `dbgate policy accept-labels ${place} lets it go`,
+        })
+        this.#warn('mask.drift', error, { place, column, label })
+      }
+    } catch (cause) {
+      this.#warn('masks.failed', asDbgateError(cause), { place })
+    }
+  }
+
   #sweep(): void {
     this.#gate.sweep()
+    try {
+      this.#parts.masks.refresh()
+    } catch (cause) {
+      this.#warn('masks.failed', asDbgateError(cause), {})
+    }
     try {
       this.#parts.approvals.expireDue()
     } catch (cause) {
@@ -326,7 +361,7 @@ class RunningGate implements RunningServer {
       config: () => this.#ruling.config,
       admit: (principal, target) => this.#gate.admit({ principal, target, role: undefined }),
       index,
-      verifyLog: () => verifyLog(join(this.#ruling.config.stateDir, 'audit')),
+      verifyLog: () => this.#parts.keeping.verify(),
       note: record => audit.note(record),
       clientSecret: async ({ clientSecret }) =>
         clientSecret === undefined
@@ -449,13 +484,13 @@ class RunningGate implements RunningServer {
   }
 
   #warnOfRestart(next: ServerConfig): void {
-    const { listen, stateDir, tls } = this.#ruling.config
-    const fixed = JSON.stringify([listen, stateDir, tls])
-    if (JSON.stringify([next.listen, next.stateDir, next.tls]) === fixed) return
+    const fixedOf = ({ listen, stateDir, tls, recording }: ServerConfig) =>
+      JSON.stringify([listen, stateDir, tls, recording])
+    if (fixedOf(next) === fixedOf(this.#ruling.config)) return
     this.#options.log({
       level: 'warn',
       event: 'config.restart-needed',
-      message: 'listen, tls and state take effect only after a restart',
+      message: 'listen, tls, state and recording take effect only after a restart',
     })
   }
 

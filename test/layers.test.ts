@@ -8,7 +8,7 @@ const RANKS = `src/errors.ts src/terminal.ts
   src/store src/replay
   src/policy
   src/mask src/approval
-  src/gate src/api src/notify
+  src/gate src/api src/notify src/keeping.ts
   src/serve.ts src/tunnel src/demo src/ui
   commands`
   .split('\n')

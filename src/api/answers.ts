@@ -162,6 +162,16 @@ export type VerificationAnswer = {
     | undefined
   readonly breaks: number
   readonly unfinishedBytes: number
+  /** What it was held against, where it was. */
+  readonly checkpoints:
+    | {
+        readonly checkpoints: number
+        readonly matching: number
+        readonly isSignatureChecked: boolean
+        readonly notCovered: number
+      }
+    | undefined
+  readonly recordings: { readonly recordings: number } | undefined
 }
 
 export function readVerification(value: unknown): VerificationAnswer {
@@ -188,5 +198,17 @@ export function readVerification(value: unknown): VerificationAnswer {
     }),
     breaks: number(root.breaks, 'breaks'),
     unfinishedBytes: number(root.unfinishedBytes, 'unfinishedBytes'),
+    checkpoints: maybe(root.checkpoints, 'checkpoints', (item, where) => {
+      const found = object(item, where)
+      return {
+        checkpoints: number(found.checkpoints, `${where}.checkpoints`),
+        matching: number(found.matching, `${where}.matching`),
+        isSignatureChecked: boolean(found.isSignatureChecked, `${where}.isSignatureChecked`),
+        notCovered: number(found.notCovered, `${where}.notCovered`),
+      }
+    }),
+    recordings: maybe(root.recordings, 'recordings', (item, where) => ({
+      recordings: number(object(item, where).recordings, `${where}.recordings`),
+    })),
   }
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Recording, StatementId } from '../record/index.ts'
 import type { Frame } from '../wire/index.ts'
-import type { Sent } from './recorder.ts'
+import type { Sent } from './recorded-message.ts'
 
 const HEADER_BYTES = 5
 const BATCH_BYTES = 32 * 1024

@@ -1,6 +1,9 @@
 import type { RecordedMessage } from '../record/index.ts'
 import { decodeErrorFields, type Frame } from '../wire/index.ts'
 
+/** A message as it goes down to the person: the server's, or one of our own in its place. */
+export type Sent = Frame | Buffer
+
 const OURS = 'dbgate'
 
 /** What an ErrorResponse or NoticeResponse says, spelled out. */

@@ -1,7 +1,7 @@
 import type { Recording, StatementId } from '../record/index.ts'
 import { decodeRowDescription, type Frame } from '../wire/index.ts'
 import { type Field, recordedCell } from './cells.ts'
-import type { Sent } from './recorder.ts'
+import type { Sent } from './recorded-message.ts'
 
 /** A RowDescription: its columns as JSON, and what their values are. `formats`: what Bind asked for instead. */
 export type Described = {

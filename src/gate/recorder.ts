@@ -18,7 +18,7 @@ import {
 import type { Expected } from './exchange.ts'
 import type { Portal, Prepared } from './names.ts'
 import { RecordedCopy } from './recorded-copy.ts'
-import { messageOf } from './recorded-message.ts'
+import { messageOf, type Sent } from './recorded-message.ts'
 import { type Described, RecordedRows } from './recorded-rows.ts'
 import type { Run } from './run.ts'
 
@@ -30,9 +30,6 @@ export type RecorderOptions = {
   /** Something is masked in this session: what nobody has looked through is not recorded. */
   readonly isPrivate: () => boolean
 }
-
-/** A message as it goes down to the person: the server's, or one of our own in its place. */
-export type Sent = Frame | Buffer
 
 /**
  * Retells one session to its recording: what was asked, from the audit log's own facts, and what went down to

@@ -33,6 +33,7 @@ export type Checkpoint = {
 /** The key that checkpoints are signed with. `publicPem` is what `--key` takes. */
 export type CheckpointKey = {
   readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
   readonly publicPem: string
   readonly fingerprint: string
 }
@@ -61,7 +62,7 @@ export function loadCheckpointKey(
   const publicKey = createPublicKey(privateKey)
   const publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
   writeFileSync(join(stateDir, PUBLIC_FILE), publicPem, { mode: 0o644 })
-  return { privateKey, publicPem, fingerprint: fingerprintOf(publicKey) }
+  return { privateKey, publicKey, publicPem, fingerprint: fingerprintOf(publicKey) }
 }
 
 function readOrMake(path: string, randomBytes: (count: number) => Buffer): KeyObject {

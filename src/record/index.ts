@@ -68,7 +68,6 @@ export type {
   TransactionEvent,
 } from './recording.ts'
 export { RECORDING_VERSION } from './recording.ts'
-export type { RecordingSeal } from './recording-file.ts'
 export { packMember } from './recording-members.ts'
 export type { FoundRecording, RecordingReadOptions } from './recording-reader.ts'
 export {
@@ -95,6 +94,7 @@ export type {
   RecordedPrincipal,
   RecordedRelation,
   RecordingNote,
+  RecordingSeal,
   RepairedRecord,
   RequestNote,
   SessionEnd,

@@ -4,20 +4,12 @@ import { promisify } from 'node:util'
 import { systemCode } from '../errors.ts'
 import type { CutEvent } from './recording.ts'
 import { packMember } from './recording-members.ts'
+import type { RecordingSeal } from './records.ts'
 
 const writeAt = promisify(write)
 const truncate = promisify(ftruncate)
 const syncData = promisify(fdatasync)
 const closeFile = promisify(close)
-
-/** What a finished recording is known by in the audit log. `file` is relative to the directory of all. */
-export type RecordingSeal = {
-  readonly file: string
-  readonly bytes: number
-  readonly sha256: string
-  /** Why something is missing at its end or from a place that it names, e.g. ENOSPC. */
-  readonly cut?: string | undefined
-}
 
 /** Memory that all recordings of a process share: what waits to be written, in characters. */
 export type Backlog = { chars: number }

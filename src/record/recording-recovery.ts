@@ -3,9 +3,9 @@ import { createReadStream, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { DbgateError } from '../errors.ts'
 import { parseJson } from './format.ts'
-import type { RecordingSeal } from './recording-file.ts'
 import { packMember } from './recording-members.ts'
 import { MemberReader, recordingName } from './recording-reader.ts'
+import type { RecordingSeal } from './records.ts'
 
 /** Digest and size of a file as it lies there. */
 export async function digestOf(path: string): Promise<{ sha256: string; bytes: number }> {

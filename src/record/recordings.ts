@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { DbgateError, systemCode } from '../errors.ts'
 import type { ParameterMode } from './recording.ts'
 import { RECORDING_VERSION } from './recording.ts'
-import type { Backlog, RecordingSeal } from './recording-file.ts'
+import type { Backlog } from './recording-file.ts'
 import { RecordingFile } from './recording-file.ts'
 import { OPEN_DIRECTORY, recordedSession, recordingName } from './recording-reader.ts'
 import { recoverRecording } from './recording-recovery.ts'
-import type { NoteRecord, SessionFacts } from './records.ts'
+import type { NoteRecord, RecordingSeal, SessionFacts } from './records.ts'
 
 export type RecordingsOptions = {
   /** `<state>/recordings`. */

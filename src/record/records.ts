@@ -5,8 +5,6 @@
  * clock had them: only `n` orders records, because a clock may be set back.
  */
 
-import type { RecordingSeal } from './recording-file.ts'
-
 /** What is on record for every line: its number, one higher than the line before, and the time it was made. */
 export type Stored<R> = R & { readonly n: number; readonly t: string }
 
@@ -247,6 +245,15 @@ export type RequestNote =
       readonly ids: readonly string[]
       readonly finishedBefore: string
     }
+
+/** What a finished recording is known by in the audit log. `file` is relative to the directory of all. */
+export type RecordingSeal = {
+  readonly file: string
+  readonly bytes: number
+  readonly sha256: string
+  /** Why something is missing at its end or from a place that it names, e.g. ENOSPC. */
+  readonly cut?: string | undefined
+}
 
 /** What becomes of recordings after their session's end. */
 export type RecordingNote =

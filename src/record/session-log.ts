@@ -2,8 +2,13 @@ import { DbgateError } from '../errors.ts'
 import type { StatementEncoder } from './encode.ts'
 import { encodeCompletion, encodeLabel } from './encode.ts'
 import type { Owner } from './queue.ts'
-import type { RecordingSeal } from './recording-file.ts'
-import type { Completion, SessionFacts, StatementFacts, StatementId } from './records.ts'
+import type {
+  Completion,
+  RecordingSeal,
+  SessionFacts,
+  StatementFacts,
+  StatementId,
+} from './records.ts'
 
 /** What a session's log may do with the log it belongs to. */
 export type Sink = {
