@@ -48,6 +48,8 @@ export type CatalogKeeperOptions = {
   /** A catalog older than this is checked again before it is relied upon. */
   readonly maxAgeMs: number
   readonly timeoutMs: number
+  /** Told of each catalog before anybody relies on it. */
+  readonly onRead?: (catalog: Catalog) => void
 }
 
 /**
@@ -100,7 +102,9 @@ export class CatalogKeeper implements CatalogView {
         this.#options.timeoutMs,
       )
       if (this.#catalog === undefined || version !== this.#version) {
-        this.#catalog = await this.#load(connection)
+        const catalog = await this.#load(connection)
+        this.#options.onRead?.(catalog)
+        this.#catalog = catalog
         this.#version = version
       }
       if (changes !== this.#changes) continue

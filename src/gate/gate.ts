@@ -3,9 +3,10 @@ import type { Approvals } from '../approval/index.ts'
 import type { Credential, TargetConfig } from '../config/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
+import { driftOf, NO_MEMORY, placeOf, type Remembered, seenIn } from '../mask/index.ts'
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
 import type { AuditLog, Recordings, SessionFacts, SessionLog } from '../record/index.ts'
-import type { Analyser } from '../sql/index.ts'
+import type { Analyser, Catalog } from '../sql/index.ts'
 import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { endGently } from './farewell.ts'
@@ -59,6 +60,18 @@ export type GateOptions = {
   readonly randomBytes: (count: number) => Buffer
   /** What went wrong and is not the person's doing, for the server's own log. */
   readonly report: (event: GateReport) => void
+  /** What columns were masked by, so that a label that is taken away unmasks nothing. */
+  readonly maskMemory?: MaskMemoryView | undefined
+}
+
+/** A place is a target and a database. */
+export type MaskMemoryView = {
+  readonly of: (place: string) => readonly Remembered[]
+  readonly learn: (
+    place: string,
+    seen: readonly Remembered[],
+    gone: readonly Remembered[],
+  ) => unknown
 }
 
 export type GateReport = {
@@ -436,22 +449,61 @@ export class Gate {
     }
   }
 
+  /**
+   * The schema of a target's own database, as the login of a role sees it, and what is remembered of it.
+   *
+   * Throws: UPSTREAM, UNREACHABLE when the database can't be asked.
+   */
+  async schemaOf(
+    target: TargetConfig,
+    role: string,
+  ): Promise<{ readonly catalog: Catalog; readonly memory: readonly Remembered[] }> {
+    const { database } = target
+    const key = JSON.stringify([target.name, role, database])
+    try {
+      const catalog = await this.#catalogOf(key, target, role, database).fresh()
+      return { catalog, memory: this.#memoryOf(target.name, database) }
+    } finally {
+      this.#catalogs.release(key)
+    }
+  }
+
+  #memoryOf(target: string, database: string): readonly Remembered[] {
+    return this.#options.maskMemory?.of(placeOf(target, database)) ?? NO_MEMORY
+  }
+
+  #learn(target: string, database: string, catalog: Catalog): void {
+    const { maskMemory } = this.#options
+    if (maskMemory === undefined) return
+    const place = placeOf(target, database)
+    const rules = (this.#policy.document.masks ?? []).filter(
+      ({ on }) => on.includes('*') || on.includes(target),
+    )
+    if (rules.length === 0) return
+    maskMemory.learn(place, seenIn(rules, catalog), driftOf(catalog, maskMemory.of(place)))
+  }
+
   /** Read with a connection of the gate's own that logs in as the session did, so that names mean the same. */
   #catalogFor(
     key: string,
     { target, grant, plan }: { target: TargetConfig; grant: Grant; plan: StartupPlan },
   ): CatalogKeeper {
+    return this.#catalogOf(key, target, grant.role, plan.database)
+  }
+
+  #catalogOf(key: string, target: TargetConfig, role: string, database: string): CatalogKeeper {
     return this.#catalogs.take(
       key,
       () =>
         new CatalogKeeper({
           open: async () =>
             new SideConnection(
-              await this.#connect(target, grant.role, plan.database, CATALOG_PARAMETERS),
+              await this.#connect(target, role, database, CATALOG_PARAMETERS),
             ),
           now: this.#options.now,
           maxAgeMs: CATALOG_MAX_AGE_MS,
           timeoutMs: CATALOG_TIMEOUT_MS,
+          onRead: catalog => this.#learn(target.name, database, catalog),
         }),
     )
   }

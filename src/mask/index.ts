@@ -7,7 +7,7 @@
  */
 export type { Mask } from './kinds.ts'
 export { type ColumnName, labelsIn, spelled } from './labels.ts'
-export { driftOf, NO_MEMORY, type Remembered, seenIn } from './memory.ts'
+export { driftOf, NO_MEMORY, placeOf, type Remembered, seenIn } from './memory.ts'
 export {
   type ApprovePlan,
   type ColumnPlan,

@@ -18,6 +18,11 @@ export type Remembered = {
 /** Nothing is remembered. One value, so that its identity can be asked for. */
 export const NO_MEMORY: readonly Remembered[] = Object.freeze([])
 
+/** What a memory is of: oids mean something in one database only. */
+export function placeOf(target: string, database: string): string {
+  return `${target}/${database}`
+}
+
 /** What a catalog has that is worth remembering: every label, and every name that a mask of `rules` goes by. */
 export function seenIn(rules: readonly MaskRule[], catalog: Catalog): readonly Remembered[] {
   const patterns = rules.flatMap(({ columns }) => columns).map(columnPattern)
