@@ -94,7 +94,7 @@ export class Sessions {
       user: query.get('user') ?? undefined,
       target: query.get('target') ?? undefined,
       limit,
-      onlyUser: isAll ? undefined : principal.user,
+      only: isAll ? undefined : principal,
     }
     const found = await this.#options.index.sessions(filter)
     const live = this.#options
@@ -188,14 +188,25 @@ export class Sessions {
     what: 'see' | 'replay' | 'end',
   ): Promise<SessionSummary> {
     const wanted = id.toLowerCase()
-    const live = this.#options.live()
-    const running = new Set(live.map(each => each.id))
-    const rows = await this.#options.index.sessions({ id: wanted, limit: MAX_LIMIT })
+    const { index, live } = this.#options
+    const filter = { id: wanted, limit: MAX_LIMIT }
+    const [rows, ownRows] = await Promise.all([
+      index.sessions(filter),
+      index.sessions({ ...filter, only: principal }),
+    ])
+    const running = live().filter(each => each.id.startsWith(wanted))
+    const isLive = (session: string): boolean => running.some(each => each.id === session)
+    const own = new Set([
+      ...ownRows.map(row => row.id),
+      ...running.filter(each => isSame(each.principal, principal)).map(each => each.id),
+    ])
     const all = [
-      ...rows.map(row => summaryOf(row, running.has(row.id))),
-      ...live.filter(each => !rows.some(row => row.id === each.id)).map(freshSummary),
-    ].filter(session => session.id.startsWith(wanted))
-    const open = all.filter(session => this.#may(principal, session, what))
+      ...rows.map(row => summaryOf(row, isLive(row.id))),
+      ...running.filter(each => !rows.some(row => row.id === each.id)).map(freshSummary),
+    ]
+    const open = all.filter(
+      session => own.has(session.id) || this.#mayOthers(principal, session, what),
+    )
     const found = open.find(session => session.id === wanted) ?? open[0]
     if (found !== undefined && (open.length === 1 || found.id === wanted)) return found
     if (found !== undefined) {
@@ -217,11 +228,18 @@ export class Sessions {
     })
   }
 
-  #may(principal: Principal, session: SessionSummary, what: 'see' | 'replay' | 'end'): boolean {
-    if (session.user === principal.user) return true
-    if (what !== 'end') return this.#options.isAuditor(principal)
-    return this.#options.isAdmin(principal, session.target)
+  #mayOthers(
+    principal: Principal,
+    { target }: SessionSummary,
+    what: 'see' | 'replay' | 'end',
+  ): boolean {
+    const { isAuditor, isAdmin } = this.#options
+    return what === 'end' ? isAdmin(principal, target) : isAuditor(principal)
   }
+}
+
+function isSame(left: Principal, right: Principal): boolean {
+  return left.issuer === right.issuer && left.subject === right.subject
 }
 
 function summaryOf({ v: _, ...row }: SessionRow, isLive: boolean): SessionSummary {

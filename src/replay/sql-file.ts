@@ -19,7 +19,7 @@ export function* sqlFileOf(story: Story, telling: Telling): Generator<string> {
   ])
   for (const entry of story.entries) {
     if (entry.sql === '' || !isTold(entry, telling)) continue
-    yield `\n${comment(notesOf(story, entry))}${statementOf(entry)}\n`
+    yield `\n${comment(notesOf(story, entry))}${statementOf(entry)}`
   }
 }
 
@@ -42,7 +42,7 @@ function notesOf(story: Story, entry: Entry): readonly string[] {
     } else if (event.e === 'error') {
       notes.push(`${visible(event.severity)} ${visible(event.sqlstate)}: ${gist(event.message)}`)
     } else if (event.e === 'complete') {
-      const what = visible(event.tag ?? event.outcome)
+      const what = visible(event.tag || event.outcome)
       notes.push(`${what}, ${took(event.durationUs / 1000)}`)
     }
   }
@@ -54,7 +54,7 @@ function statementOf(entry: Entry): string {
   if (why === undefined) {
     // A comment at the end of the text would swallow the semicolon.
     const isOpen = /--[^\n]*$/.test(entry.sql)
-    return `${entry.sql}${isOpen ? '\n' : ''};`
+    return `${entry.sql}${isOpen ? '\n' : ''};\n`
   }
   const lines = entry.sql.split(/\r\n|\r|\n/).map(line => visible(line).replaceAll('␉', '\t'))
   const exact = isInert(entry.sql)

@@ -9,7 +9,7 @@ import {
   type Selection,
   type Story,
 } from './story.ts'
-import { clock, count, inertJson } from './text.ts'
+import { clock, count, inertJson, short } from './text.ts'
 
 /** What is told of a session. `hasResults`: the rows too. */
 export type Telling = {
@@ -28,7 +28,8 @@ export function titleOf({ head }: Story, marks: Marks): string {
   const { session, principal, agent, target, role, database } = head
   const via = agent === '' || agent === 'unknown' ? '' : ` via ${agent}`
   const dot = ` ${marks.dot} `
-  return visible([session, `${principal.user}${via}`, `${target}/${database} ${role}`].join(dot))
+  const parts = [session, `${principal.user}${via}`, `${target}/${database} ${role}`]
+  return parts.map(part => short(part, MAX_CELL)).join(dot)
 }
 
 /** What the session came to so far, in one line. */
@@ -56,7 +57,7 @@ export function* transcriptHead(story: Story, marks: Marks): Generator<string> {
   const { head } = story
   yield `${titleOf(story, marks)}\n`
   yield `began ${visible(head.at)}, times in UTC`
-  yield head.application === '' ? '\n' : `, application ${visible(head.application)}\n`
+  yield head.application === '' ? '\n' : `, application ${short(head.application, MAX_CELL)}\n`
 }
 
 /** True for what a telling has in it. */
