@@ -27,17 +27,12 @@ export function detailLines(
 ): readonly string[] {
   const width = Math.max(20, columns - INDENT.length - 1)
   const fold = (text: string) => folded(text, width).map(line => `${INDENT}${line}`)
-  const lines: string[] = []
-  if (entry.sql !== '') {
-    for (const line of entry.sql.split(/\r\n|\n/)) lines.push(...fold(visible(line)))
-    lines.push('')
-  }
-  lines.push(...valuesOf(entry).flatMap(fold), ...factsOf(entry, until).flatMap(fold))
-  const told = linesOf(entry, until, MARKS).slice(entry.sql === '' ? 0 : 1)
-  for (const { text, aside } of told) {
-    lines.push(...fold(aside === undefined ? text : `${text}  ${aside}`))
-  }
-  return [...lines, ...(hasResults ? rowLines(entry, until, width) : [])]
+  const sql = entry.sql === '' ? [] : [...entry.sql.split(/\r\n|\n/).map(line => visible(line)), '']
+  const told = linesOf(entry, until, MARKS)
+    .slice(entry.sql === '' ? 0 : 1)
+    .map(({ text, aside }) => (aside === undefined ? text : `${text}  ${aside}`))
+  const all = [...sql, ...valuesOf(entry), ...factsOf(entry, until), ...told]
+  return [...all.flatMap(fold), ...(hasResults ? rowLines(entry, until, width) : [])]
 }
 
 function valuesOf({ events }: Entry): readonly string[] {
