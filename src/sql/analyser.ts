@@ -1,9 +1,11 @@
+import type { Node } from 'libpg-query'
 import { DbgateError } from '../errors.ts'
 import { BigStack } from './big-stack.ts'
 import type { Catalog } from './catalog.ts'
 import { CatalogLookup } from './catalog-lookup.ts'
 import { Concluder, dependsOnScope } from './conclude.ts'
-import { type Lineage, unknownLineage } from './lineage-types.ts'
+import { Lineages } from './lineage.ts'
+import type { Lineage } from './lineage-types.ts'
 import { BUILTIN_LOOKUP, type Lookup } from './lookup.ts'
 import { Memo } from './memo.ts'
 import { compileParser, openParser, type Parser, ParserTrap } from './parser.ts'
@@ -76,6 +78,7 @@ export class Analyser {
   readonly #concluder = new Concluder()
   readonly #stored: StoredReader
   readonly #lookups = new WeakMap<Catalog, CatalogLookup>()
+  readonly #lineages: Lineages
   #parser: Parser | undefined
   #opening: Promise<void> | undefined
   #closed = false
@@ -91,6 +94,10 @@ export class Analyser {
       stackSizeMb,
       timeLimitMs,
       maxWaiting: MAX_WAITING,
+    })
+    this.#lineages = new Lineages({
+      parse: text => this.#parseHere(text),
+      lookup: (found, scope) => this.#catalogLookup(found, scope),
     })
     this.#replace()
   }
@@ -129,8 +136,8 @@ export class Analyser {
    *
    * Total: never throws, and what is not understood is `unknown`.
    */
-  lineage(_statement: Statement, _scope: Scope, _catalog: Catalog): Lineage {
-    return unknownLineage('lineage is not worked out yet')
+  lineage(statement: Statement, scope: Scope, catalog: Catalog): Lineage {
+    return this.#lineages.of(statement, scope, catalog)
   }
 
   /** Ends the thread for monsters; nothing can be analysed any more. */
@@ -218,11 +225,28 @@ export class Analyser {
   }
 
   #lookup(catalog: Catalog | undefined, scope: Scope): Lookup {
-    if (catalog === undefined) return BUILTIN_LOOKUP
+    return catalog === undefined ? BUILTIN_LOOKUP : this.#catalogLookup(catalog, scope)
+  }
+
+  #catalogLookup(catalog: Catalog, scope: Scope): CatalogLookup {
     const known = this.#lookups.get(catalog)
     const lookup = known ?? CatalogLookup.open(catalog, catalog.path, this.#stored)
     if (known === undefined) this.#lookups.set(catalog, lookup)
     return scope.searchPath === 'moved' ? lookup.along(undefined) : lookup
+  }
+
+  /** Parses a text for its tree. Undefined when it is none. */
+  #parseHere(text: string): readonly Node[] | undefined {
+    const parser = this.#parser
+    if (parser === undefined) throw new ParserMissing('no parser')
+    try {
+      const parsed = parser.parse(Buffer.from(text))
+      if (parser.heapBytes > MAX_PARSER_BYTES) this.#replace()
+      return parsed.ok ? (parsed.tree.stmts ?? []).flatMap(({ stmt }) => stmt ?? []) : undefined
+    } catch (thrown) {
+      if (parser.trapped) this.#replace()
+      throw thrown
+    }
   }
 
   #replace(): void {

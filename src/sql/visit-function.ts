@@ -74,7 +74,7 @@ function firstParsed(alternatives: readonly string[], walk: Walk): readonly Node
 }
 
 /** The one text of an option, written as a string or as a list of one. */
-function textOf(node: Node | undefined): string | undefined {
+export function textOf(node: Node | undefined): string | undefined {
   if (node === undefined) return undefined
   if ('String' in node) return node.String.sval ?? ''
   if ('List' in node && node.List.items?.length === 1) return textOf(node.List.items[0])

@@ -6,11 +6,11 @@ import { type Command, Findings, type RawStatement } from './raw.ts'
 import type { Access, Need } from './statement.ts'
 
 /** One field of a node: scalars have no type and are not walked. */
-type Field = { readonly type: string | undefined; readonly isList: boolean }
+export type Field = { readonly type: string | undefined; readonly isList: boolean }
 
-type Shape = ReadonlyMap<string, Field>
+export type Shape = ReadonlyMap<string, Field>
 
-const SHAPES = readGrammar(GRAMMAR)
+export const SHAPES = readGrammar(GRAMMAR)
 
 /** Reads the grammar's lines into a shape for each node. */
 function readGrammar(text: string): ReadonlyMap<string, Shape> {

@@ -1,0 +1,47 @@
+import type { Node } from 'libpg-query'
+import { evaluate } from './lineage-expression.ts'
+import { literalOf } from './lineage-literals.ts'
+import type { Level } from './lineage-names.ts'
+import type { Trace } from './lineage-trace.ts'
+import type { UsePlace } from './lineage-types.ts'
+import type { Value } from './lineage-value.ts'
+import { qualifiedName } from './walk.ts'
+
+/** Notes what a condition decides by, each of its AND-ed parts by itself. */
+export function traceCondition(node: Node, place: UsePlace, level: Level, trace: Trace): void {
+  if ('BoolExpr' in node && node.BoolExpr.boolop === 'AND_EXPR') {
+    for (const part of node.BoolExpr.args ?? []) traceCondition(part, place, level, trace)
+    return
+  }
+  const { from } = evaluate(node, level, trace)
+  const { isEquality, isJoin } = kindOf(node, level, trace)
+  for (const origin of from) trace.use(origin, place, isEquality, isJoin)
+}
+
+const NEITHER = { isEquality: false, isJoin: false }
+
+/** `column = literal`, `column = column`, or neither. */
+function kindOf(node: Node, level: Level, trace: Trace): { isEquality: boolean; isJoin: boolean } {
+  if (!('A_Expr' in node) || node.A_Expr.kind !== 'AEXPR_OP') return NEITHER
+  const { name, lexpr, rexpr } = node.A_Expr
+  if (lexpr === undefined || rexpr === undefined || qualifiedName(name)[1] !== '=') return NEITHER
+  const left = columnOf(lexpr, level, trace)
+  const right = columnOf(rexpr, level, trace)
+  if (left !== undefined && right !== undefined) {
+    return { isEquality: false, isJoin: JSON.stringify(lexpr) !== JSON.stringify(rexpr) }
+  }
+  const other = left === undefined ? lexpr : rexpr
+  const isEquality =
+    (left !== undefined || right !== undefined) && literalOf(other, trace) !== undefined
+  return { isEquality, isJoin: false }
+}
+
+/** The unchanged column that one side is. */
+function columnOf(node: Node, level: Level, trace: Trace): Value | undefined {
+  if ('TypeCast' in node) {
+    const { arg } = node.TypeCast
+    if (arg === undefined || !('ColumnRef' in arg)) return undefined
+  } else if (!('ColumnRef' in node)) return undefined
+  const value = evaluate(node, level, trace)
+  return value.flow === 'same' ? value : undefined
+}
