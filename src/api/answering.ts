@@ -122,7 +122,8 @@ export class Answering {
       since: timeOf(query, 'since'),
       until: timeOf(query, 'until'),
       limit: limitOf(query),
-      onlyUser: this.isAuditor(principal) ? undefined : principal.user,
+      only: this.isAuditor(principal) ? undefined : principal,
+      hideBackground: true,
     })
     this.#note(principal, 'search', text, found.length)
     return found

@@ -99,7 +99,7 @@ export class Sessions {
     const found = await this.#options.index.sessions(filter)
     const live = this.#options
       .live()
-      .filter(each => isAll || each.principal.user === principal.user)
+      .filter(each => isAll || isSame(each.principal, principal))
     const known = new Set(found.map(({ id }) => id))
     const running = new Set(live.map(({ id }) => id))
     // A session may be so new that the index has not read of it yet.

@@ -98,12 +98,13 @@ function parameterChars(value: RecordedParameter): number {
 
 /** A completion's text after its time. */
 export function encodeCompletion(id: string, completion: Completion): string {
-  const { outcome, rows, bytes, durationUs, sqlstate, tag } = completion
+  const { outcome, rows, bytes, durationUs, sqlstate, tag, masked = [] } = completion
   const type: CompletedRecord['type'] = 'completed'
   let json = `"type":"${type}","id":"${id}","outcome":"${outcome}"`
   json += `,"rows":${whole(rows)},"bytes":${whole(bytes)},"durationUs":${whole(durationUs)}`
   if (sqlstate !== undefined) json += `,"sqlstate":${JSON.stringify(sqlstate)}`
   if (tag !== undefined) json += `,"tag":${JSON.stringify(tag)}`
+  if (masked.length > 0) json += `,"masked":${JSON.stringify(masked)}`
   return `${json}}`
 }
 

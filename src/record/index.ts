@@ -43,7 +43,7 @@ export { recordedParameter } from './encode.ts'
 export type { AuditLogOptions, LogFailure } from './log.ts'
 export { AuditLog } from './log.ts'
 export type { LogEntry, Position, ReadOptions } from './reader.ts'
-export { readRecords } from './reader.ts'
+export { bytesAfter, readRecords } from './reader.ts'
 export type {
   ColumnsEvent,
   CompleteEvent,

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DbgateError } from '../errors.ts'
 import { parseJson, segmentName } from './format.ts'
@@ -53,6 +54,17 @@ export async function* readRecords(
       await lines.close()
     }
   }
+}
+
+/** The bytes of a log after a place, from the sizes of its files; 0 where there is no log. */
+export function bytesAfter(dir: string, { segment: from, offset }: Position): number {
+  let bytes = 0
+  for (const segment of listSegments(dir)) {
+    if (segment < from) continue
+    const stat = statSync(join(dir, segmentName(segment)), { throwIfNoEntry: false })
+    bytes += (stat?.size ?? 0) - (segment === from ? offset : 0)
+  }
+  return Math.max(bytes, 0)
 }
 
 function refuse({ segment, offset }: Position): never {

@@ -96,6 +96,8 @@ export type Completion = {
   readonly sqlstate?: string | undefined
   /** The command tag, e.g. `UPDATE 3`. */
   readonly tag?: string | undefined
+  /** Columns whose values were masked on their way to the client, as `public.users.email`. */
+  readonly masked?: readonly string[] | undefined
 }
 
 export type SessionStart = { readonly type: 'session.start' } & Omit<SessionFacts, 'id'> & {

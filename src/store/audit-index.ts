@@ -2,11 +2,19 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { DbgateError } from '../errors.ts'
 import type { Answer, Asked, Question, Told, WorkerOptions } from './messages.ts'
-import type { AuditRow, IndexStatus, SearchOptions, SessionFilter, SessionRow } from './rows.ts'
+import type {
+  AuditRow,
+  IndexStatus,
+  SearchCounts,
+  SearchOptions,
+  SessionFilter,
+  SessionRow,
+} from './rows.ts'
 
 /** What each question is answered with. */
 type Answers = {
   readonly search: readonly AuditRow[]
+  readonly count: SearchCounts
   readonly sessions: readonly SessionRow[]
   readonly status: IndexStatus
   readonly rebuild: undefined
@@ -52,11 +60,21 @@ export class AuditIndex {
    * this is called can be found.
    *
    * Shape: words and "phrases" of the SQL and `key:value`, all ANDed; `-` negates; a comma in a value is OR.
-   * Keys: user connection|target verdict table class kind via rule session role outcome sqlstate rows ms.
+   * Keys: user connection|target verdict table class kind via rule session role request masked background id
+   * outcome sqlstate rows ms.
    * Throws: USAGE (22023) the query cannot be read; INTERNAL the index cannot be read or written.
    */
   search(query: string, options: SearchOptions = {}): Promise<readonly AuditRow[]> {
     return this.#ask('search', { ask: 'search', query, options })
+  }
+
+  /**
+   * Counts the statements that fit, those hidden as background, and all in that time, each up to a limit.
+   *
+   * Throws: as `search`.
+   */
+  count(query: string, options: SearchOptions = {}): Promise<SearchCounts> {
+    return this.#ask('count', { ask: 'count', query, options })
   }
 
   /**

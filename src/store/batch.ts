@@ -1,8 +1,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { CompletedRecord, LogEntry, SessionStart } from '../record/index.ts'
-import { type Facts, factsOf } from './facts.ts'
+import { isBackground } from './background.ts'
+import { FactMaker } from './facts.ts'
+import { RequestRows } from './request-rows.ts'
 import { isCompletion, isJudged, isSessionStart, type Judged } from './shape.ts'
-import { EVERY, textTokens } from './tokens.ts'
+import { EVERY, factToken, textTokens } from './tokens.ts'
 
 /** A statement of the batch, and how it ended if that is in the batch as well. */
 type Row = {
@@ -36,10 +38,16 @@ export class BatchWriter {
   #sums = new Map<number, Sum>()
   /** By text: tools repeat themselves. */
   #textTokens = new Map<string, string>()
+  readonly #facts = new FactMaker()
+  readonly #requests: RequestRows
+  /** The last record on index: what follows it can't be there yet. */
+  #lastN = 0
 
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#sql = prepareAll(db)
+    this.#requests = new RequestRows(db)
+    this.#lastN = Number(db.prepare('SELECT max(n) AS n FROM position').get()?.n ?? 0)
   }
 
   /** Puts all entries in, or none. Returns how many of them could not be understood. */
@@ -58,6 +66,7 @@ export class BatchWriter {
       const { at, record, sha256 } = last
       this.#sql.setPosition.run(at.segment, at.offset, sha256, record.n)
       this.#db.exec('COMMIT')
+      this.#lastN = Math.max(this.#lastN, record.n)
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       throw error
@@ -89,6 +98,10 @@ export class BatchWriter {
         return isJudged(record) && this.#addStatement(record, at, sha256)
       case 'completed':
         return isCompletion(record) && this.#addCompletion(record)
+      case 'request.filed':
+      case 'request.voted':
+      case 'request.settled':
+        return this.#requests.add(record)
       default:
         return true
     }
@@ -138,7 +151,7 @@ export class BatchWriter {
     const { n, id, verdict } = record
     const counter = counterOf(id, record.session)
     if (counter === undefined || this.#known.has(n)) return false
-    if (this.#sql.findStatement.get(n) !== undefined) return false
+    if (n <= this.#lastN && this.#sql.findStatement.get(n) !== undefined) return false
     const session = this.#number(record, at)
     const row: Row = { record, sha256, at, session, counter, completion: undefined }
     this.#rows.push(row)
@@ -168,15 +181,32 @@ export class BatchWriter {
 
   #insert({ record, sha256, at, session, counter, completion }: Row): void {
     const { n, verdict, rule, text } = record
-    const { class: effect, kind, tables, tokens }: Facts = factsOf(record)
+    const request = this.#requests.requestOf(record) ?? null
+    const { class: effect, kind, tables, tokens } = this.#facts.factsOf(record)
+    const background = isBackground(record) ? 1 : 0
+    const digest = Buffer.from(sha256, 'hex')
     this.#sql.insertStatement.run(
-      ...[n, session, counter, at, verdict, rule, effect, kind, JSON.stringify(tables), sha256],
+      ...[
+        n,
+        session,
+        counter,
+        at,
+        verdict,
+        rule,
+        effect,
+        kind,
+        tables,
+        background,
+        request,
+        digest,
+      ],
       ...endOf(completion),
       text,
     )
     const words = this.#textTokens.get(text) ?? textTokens(text)
     this.#textTokens.set(text, words)
-    this.#sql.insertTokens.run(n, `${EVERY} ${tokens} ${words}`)
+    const asked = request === null ? '' : ` ${factToken('request', request)}`
+    this.#sql.insertTokens.run(n, `${EVERY} ${tokens}${asked} ${words}`)
   }
 
   #addSpan(): void {
@@ -213,12 +243,12 @@ function prepareAll(db: DatabaseSync) {
       WHERE session IN (SELECT number FROM sessions WHERE id = ?) AND counter = ?
       ORDER BY n DESC LIMIT 1`),
     insertStatement: prepare(`INSERT INTO statements
-      (n, session, counter, t, verdict, rule, class, kind, tables, sha256,
-       outcome, rows, bytes, duration_us, sqlstate, tag, sql)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+      (n, session, counter, t, verdict, rule, class, kind, tables, background, request, sha256,
+       outcome, rows, bytes, duration_us, sqlstate, tag, masked, sql)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     insertTokens: prepare('INSERT INTO words (rowid, tokens) VALUES (?, ?)'),
     complete: prepare(`UPDATE statements SET outcome = ?, rows = ?, bytes = ?, duration_us = ?,
-      sqlstate = ?, tag = ? WHERE n = ?`),
+      sqlstate = ?, tag = ?, masked = ? WHERE n = ?`),
     setPosition: prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)'),
     lastSpan: prepare('SELECT first_n, count FROM spans ORDER BY first_n DESC LIMIT 1'),
     growSpan: prepare(`UPDATE spans SET last_n = ?, count = count + ?,
@@ -227,15 +257,20 @@ function prepareAll(db: DatabaseSync) {
   }
 }
 
-/** The columns a completion fills: outcome, rows, bytes, duration, SQLSTATE, tag. */
+/** The columns a completion fills: outcome, rows, bytes, duration, SQLSTATE, tag, masked columns. */
 function endOf(completion: CompletedRecord | undefined): (string | number | null)[] {
-  if (completion === undefined) return [null, null, null, null, null, null]
+  if (completion === undefined) return [null, null, null, null, null, null, null]
   const { outcome, rows, bytes, durationUs, sqlstate = null, tag = null } = completion
-  return [outcome, rows, bytes, durationUs, sqlstate, tag]
+  return [outcome, rows, bytes, durationUs, sqlstate, tag, maskedOf(completion)]
+}
+
+function maskedOf(completion: CompletedRecord): string | null {
+  const masked: unknown = 'masked' in completion ? completion.masked : undefined
+  return Array.isArray(masked) && masked.length > 0 ? JSON.stringify(masked.map(String)) : null
 }
 
 function keyOf({ session, user, agent, target, role }: Label): string {
-  return JSON.stringify([session, user, agent, target, role])
+  return `${session}\n${user}\n${agent}\n${target}\n${role}`
 }
 
 function counterOf(id: string, session: string): number | undefined {

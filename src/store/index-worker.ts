@@ -1,23 +1,42 @@
+import { platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import { Indexer } from './indexer.ts'
 import type { Answer, Asked, Question, Told, WorkerOptions } from './messages.ts'
 
-/** How far the index may be behind the log while nobody asks. */
-const CATCH_UP_MS = 2000
+/** How often the worker looks whether the log has grown. */
+const LOOK_MS = 2000
+/**
+ * While the log grows faster than this between two looks, statements are running that need the processor
+ * more than the index does: it can wait, since whoever asks waits for it anyway.
+ */
+const BUSY_BYTES = 128 * 1024
+/** But not longer than until so much is left to read, which takes a second or two. */
+const MAX_BEHIND_BYTES = 24 * 1024 * 1024
+/** Of 19 (least) to 0: when all cores are busy, sessions go first. */
+const NICENESS = 5
 
-/** The worker that owns the index: one question after the other, and in between it follows the log. */
+/** The worker that owns the index: one question after the other, and in between it follows the log when that is quiet. */
 function run(options: WorkerOptions): void {
+  // On Linux 0 is the calling thread; elsewhere it would be the whole process.
+  if (platform() === 'linux') setPriority(0, NICENESS)
   const indexer = new Indexer(options.logDir, options.file)
   let turn: Promise<unknown> = Promise.resolve()
   const inTurn = (work: () => Promise<unknown>) => {
     turn = turn.then(work)
     return turn
   }
+  let lastBehind = 0
+  const look = async () => {
+    const behind = indexer.behindBytes()
+    const isBusy = behind - lastBehind > BUSY_BYTES && behind < MAX_BEHIND_BYTES
+    lastBehind = isBusy ? behind : 0
+    if (behind > 0 && !isBusy) await indexer.catchUp()
+  }
   const follow = () => {
     // Whoever asks next gets the error; on its own the worker only tries again.
-    inTurn(() => indexer.catchUp().catch(() => undefined)).then(
-      () => setTimeout(follow, CATCH_UP_MS).unref(),
+    inTurn(() => look().catch(() => undefined)).then(
+      () => setTimeout(follow, LOOK_MS).unref(),
       () => undefined,
     )
   }
@@ -43,6 +62,8 @@ async function ask(indexer: Indexer, question: Question): Promise<unknown> {
   switch (question.ask) {
     case 'search':
       return indexer.search(question.query, question.options)
+    case 'count':
+      return indexer.count(question.query, question.options)
     case 'sessions':
       return indexer.sessions(question.filter)
     case 'status':

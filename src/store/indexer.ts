@@ -1,14 +1,21 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type LogEntry, type Position, readRecords } from '../record/index.ts'
+import { bytesAfter, type LogEntry, type Position, readRecords } from '../record/index.ts'
 import { BatchWriter } from './batch.ts'
-import type { AuditRow, IndexStatus, SearchOptions, SessionFilter, SessionRow } from './rows.ts'
+import type {
+  AuditRow,
+  IndexStatus,
+  SearchCounts,
+  SearchOptions,
+  SessionFilter,
+  SessionRow,
+} from './rows.ts'
 import { isDamage, isUnusable, openDatabase, removeDatabase } from './schema.ts'
-import { prepareSearch, search } from './search.ts'
+import { count, prepareSearch, search } from './search.ts'
 import { listSessions } from './sessions.ts'
 
 /** A batch is as much as is lost to a kill -9, and as much as is kept in memory. */
-const BATCH_RECORDS = 5000
-const BATCH_CHARS = 8 * 1024 * 1024
+const BATCH_RECORDS = 2000
+const BATCH_CHARS = 16 * 1024 * 1024
 
 /** The index with what keeps it up with the log. Everything here blocks: it lives in a worker. */
 export class Indexer {
@@ -31,6 +38,11 @@ export class Indexer {
     return this.#upToDate(db => search(db, query, options))
   }
 
+  /** Counts what `search` would find without its limit. */
+  count(query: string, options: SearchOptions): Promise<SearchCounts> {
+    return this.#upToDate(db => count(db, query, options))
+  }
+
   /** Lists sessions up to the log's present end. */
   sessions(filter: SessionFilter): Promise<SessionRow[]> {
     return this.#upToDate(db => listSessions(db, filter))
@@ -51,6 +63,12 @@ export class Indexer {
   /** Brings the index up to the log's end; a damaged index is built anew. */
   async catchUp(): Promise<void> {
     await this.#upToDate(() => undefined)
+  }
+
+  /** Bytes of the log that are not on index yet: roughly, and 0 if it cannot be told. */
+  behindBytes(): number {
+    const at = this.#position()?.at ?? { segment: 0, offset: 0 }
+    return bytesAfter(this.#logDir, at)
   }
 
   /** Builds the index anew from the log alone. */

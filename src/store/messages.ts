@@ -7,6 +7,7 @@ export type WorkerOptions = { readonly logDir: string; readonly file: string }
 /** What the worker is asked, in the order of the asking. */
 export type Question =
   | { readonly ask: 'search'; readonly query: string; readonly options: SearchOptions }
+  | { readonly ask: 'count'; readonly query: string; readonly options: SearchOptions }
   | { readonly ask: 'sessions'; readonly filter: SessionFilter }
   | { readonly ask: 'status' }
   | { readonly ask: 'rebuild' }

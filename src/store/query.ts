@@ -12,7 +12,8 @@ export type FactKey =
   | 'rule'
   | 'session'
   | 'role'
-export type ColumnKey = 'outcome' | 'sqlstate'
+  | 'request'
+export type ColumnKey = 'outcome' | 'sqlstate' | 'background' | 'masked' | 'id'
 export type NumberKey = 'rows' | 'ms'
 export type Comparison = '>' | '>=' | '<' | '<=' | '='
 
@@ -47,6 +48,10 @@ const KEYS: Readonly<Record<string, FactKey | ColumnKey | NumberKey>> = {
   rule: 'rule',
   session: 'session',
   role: 'role',
+  request: 'request',
+  masked: 'masked',
+  background: 'background',
+  id: 'id',
   outcome: 'outcome',
   sqlstate: 'sqlstate',
   rows: 'rows',
@@ -61,6 +66,8 @@ const VERDICTS: Readonly<Record<string, string>> = {
   denied: 'deny',
   hold: 'hold',
   held: 'hold',
+  approve: 'approved',
+  approved: 'approved',
 }
 
 /**
@@ -129,8 +136,9 @@ function keyTerm(isNegated: boolean, name: string, values: string[]): Term {
   if (values.some(value => value === '')) throw usage(`${name}: has no value`, `As in ${name}:x.`)
   if (key === 'rows' || key === 'ms') return numberTerm(isNegated, key, values)
   const folded = values.map(value => value.toLowerCase())
-  if (key === 'outcome' || key === 'sqlstate') {
-    return { is: 'column', isNegated, key, values: key === 'sqlstate' ? values : folded }
+  if (key === 'background') return backgroundTerm(isNegated, folded)
+  if (key === 'outcome' || key === 'sqlstate' || key === 'masked' || key === 'id') {
+    return { is: 'column', isNegated, key, values: key === 'outcome' ? folded : values }
   }
   if (folded.some(value => value.slice(0, -1).includes('*') || value === '*')) {
     throw usage(`${name}: has * in the middle`, 'A * may stand at the end of a value only.')
@@ -138,10 +146,21 @@ function keyTerm(isNegated: boolean, name: string, values: string[]): Term {
   return { is: 'fact', isNegated, key, values: key === 'verdict' ? folded.map(verdict) : folded }
 }
 
+function backgroundTerm(isNegated: boolean, values: readonly string[]): Term {
+  const wanted = values.map(value => {
+    if (value === 'yes' || value === 'no') return value === 'yes' ? '1' : '0'
+    throw usage(`background: is not ${JSON.stringify(value)}`, 'It is yes, no, or yes,no for both.')
+  })
+  return { is: 'column', isNegated, key: 'background', values: wanted }
+}
+
 function verdict(value: string): string {
   const known = Object.hasOwn(VERDICTS, value) ? VERDICTS[value] : undefined
   if (known !== undefined) return known
-  throw usage(`unknown verdict ${JSON.stringify(value)}`, 'It is allowed, denied or held.')
+  throw usage(
+    `unknown verdict ${JSON.stringify(value)}`,
+    'It is allowed, denied, held or approved.',
+  )
 }
 
 function numberTerm(isNegated: boolean, key: NumberKey, values: string[]): Term {

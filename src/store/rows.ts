@@ -19,6 +19,14 @@ export type AuditRow = {
   readonly sql_sha256: string
   readonly verdict: string
   readonly rule: string
+  /** True for what a tool asks on its own account. */
+  readonly background: boolean
+  /** The request it was held for or let through by, its state, and who approved it. */
+  readonly request: string | null
+  readonly request_state: string | null
+  readonly approved_by: readonly string[]
+  /** Columns of the result that were masked. */
+  readonly masked: readonly string[]
   readonly outcome: string | null
   readonly rows: number | null
   readonly bytes: number | null
@@ -56,8 +64,23 @@ export type SearchOptions = {
   readonly since?: number | undefined
   readonly until?: number | undefined
   readonly limit?: number | undefined
-  /** Nobody's statements but this user's, whatever the query says. */
-  readonly onlyUser?: string | undefined
+  /** Nobody's statements but this person's, whatever the query says. Names are not enough: two can share one. */
+  readonly only?: { readonly issuer: string; readonly subject: string } | undefined
+  /** Leaves out what tools ask on their own account, unless the query has `background:`. */
+  readonly hideBackground?: boolean | undefined
+  /** Only records after this one, and the oldest of them first: to go on where one has stopped. */
+  readonly after?: number | undefined
+}
+
+/**
+ * How many statements there are: `matches` that fit, `hidden` that would if it were not for `hideBackground`,
+ * `total` in that time whatever the query. None is counted further than `limit`.
+ */
+export type SearchCounts = {
+  readonly matches: number
+  readonly hidden: number
+  readonly total: number
+  readonly limit: number
 }
 
 /** Which sessions: those that were running between `since` and `until`. */

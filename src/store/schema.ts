@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { TOKENIZER } from './tokens.ts'
 
 /** Of the tables below. An index of another version is built anew. */
-const VERSION = 2
+const VERSION = 3
 
 /** From how many rows on a statement is in an index of its own. */
 export const LARGE_ROWS = 1000
@@ -35,21 +35,40 @@ const SCHEMA = `
     t INTEGER NOT NULL,
     verdict TEXT NOT NULL, rule TEXT NOT NULL,
     class TEXT NOT NULL, kind TEXT NOT NULL, tables TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
+    -- What a tool asks on its own account, see background.ts.
+    background INTEGER NOT NULL,
+    -- The request it was held for, or was let through by.
+    request TEXT,
+    sha256 BLOB NOT NULL,
     outcome TEXT, rows INTEGER, bytes INTEGER, duration_us INTEGER, sqlstate TEXT, tag TEXT,
+    -- Masked columns of the result, JSON.
+    masked TEXT,
     sql TEXT NOT NULL
   );
   CREATE INDEX statements_by_id ON statements (session, counter);
   -- Whoever asks for many rows looks for the few that fetched them.
   CREATE INDEX statements_large ON statements (n) WHERE rows >= ${LARGE_ROWS};
+  CREATE INDEX statements_masked ON statements (n) WHERE masked IS NOT NULL;
+  -- The other few: to look at the background alone, and to leave it out quickly.
+  CREATE INDEX statements_background ON statements (n) WHERE background = 1;
+  -- What was filed for a person's decision, and who decided.
+  CREATE TABLE requests (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, session TEXT, text_sha256 TEXT,
+    approved_by TEXT NOT NULL
+  );
+  CREATE INDEX requests_by_text ON requests (text_sha256);
   -- Which records lie in which time. A clock may step back, so that numbers do not follow times.
   CREATE TABLE spans (
     first_n INTEGER PRIMARY KEY, last_n INTEGER NOT NULL, count INTEGER NOT NULL,
     min_t INTEGER NOT NULL, max_t INTEGER NOT NULL
   );
   CREATE VIRTUAL TABLE words USING fts5 (
-    tokens, content='', detail=none, columnsize=0, prefix='2 3', tokenize="${TOKENIZER}"
+    tokens, content='', detail=none, columnsize=0, tokenize="${TOKENIZER}"
   );
+  -- Merging segments less often costs a little space and saves a third of the writing.
+  INSERT INTO words (words, rank) VALUES ('automerge', 8);
+  INSERT INTO words (words, rank) VALUES ('crisismerge', 32);
   PRAGMA user_version = ${VERSION};
 `
 
@@ -101,7 +120,8 @@ function connect(file: string): DatabaseSync {
     // SQL is nobody else's business; what SQLite keeps beside the file takes its mode.
     chmodSync(file, 0o600)
     // Written by one process, and what a power cut takes away is indexed again.
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000')
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000;
+      PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY`)
     return db
   } catch (error) {
     db.close()

@@ -1,11 +1,13 @@
 import { hash } from 'node:crypto'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { parseQuery, type Term } from './query.ts'
-import type { AuditRow, SearchOptions } from './rows.ts'
+import type { AuditRow, SearchCounts, SearchOptions } from './rows.ts'
 import { LARGE_ROWS } from './schema.ts'
 import { EVERY, factToken, wordsOf } from './tokens.ts'
 
 const DEFAULT_LIMIT = 50
+/** Beyond this nobody needs to know how many there are, and counting would take seconds. */
+const MAX_COUNTED = 10_000
 
 type Value = string | number
 /** Conditions of a WHERE clause with their values, in order. */
@@ -19,31 +21,99 @@ export function prepareSearch(db: DatabaseSync): void {
 }
 
 /**
- * The newest statements that fit, in the order of their records.
+ * The newest statements that fit, in the order of their records; with `after`, the oldest that follow it.
  *
  * Throws: USAGE (22023) the query cannot be read.
  */
 export function search(db: DatabaseSync, query: string, options: SearchOptions): AuditRow[] {
+  const { from, where, number, values } = plan(db, parseQuery(query), options)
+  const isOnward = options.after !== undefined
+  const sql = `SELECT s.*, e.id AS session_id, e.user, e.via, e.target, e.role, e.application,
+    e.address, r.state AS request_state, r.approved_by FROM ${from}
+    LEFT JOIN requests r ON r.id = s.request ${where}
+    ORDER BY ${number} ${isOnward ? 'ASC' : 'DESC'} LIMIT ?`
+  const rows = db.prepare(sql).all(...values, options.limit ?? DEFAULT_LIMIT)
+  if (!isOnward) rows.reverse()
+  return rows.map(auditRow)
+}
+
+/**
+ * Counts what `search` with the same question would find without its limit.
+ *
+ * Throws: USAGE (22023) the query cannot be read.
+ */
+export function count(db: DatabaseSync, query: string, options: SearchOptions): SearchCounts {
   const terms = parseQuery(query)
+  const counted = (some: readonly Term[]): number => {
+    const { from, where, values } = plan(db, some, { ...options, hideBackground: false })
+    const sql = `SELECT count(*) AS value FROM (SELECT 1 FROM ${from} ${where} LIMIT ?)`
+    return Number(db.prepare(sql).get(...values, MAX_COUNTED)?.value ?? 0)
+  }
+  const isHiding = hides(terms, options)
+  return {
+    matches: counted(isHiding ? [...terms, FOREGROUND] : terms),
+    hidden: isHiding ? counted([...terms, BACKGROUND]) : 0,
+    total: counted([]),
+    limit: MAX_COUNTED,
+  }
+}
+
+const BACKGROUND: Term = { is: 'column', isNegated: false, key: 'background', values: ['1'] }
+const FOREGROUND: Term = { is: 'column', isNegated: false, key: 'background', values: ['0'] }
+
+function hides(terms: readonly Term[], { hideBackground = false }: SearchOptions): boolean {
+  return hideBackground && !terms.some(term => term.is === 'column' && term.key === 'background')
+}
+
+type Plan = {
+  readonly from: string
+  readonly where: string
+  readonly number: 's.n' | 'words.rowid'
+  readonly values: readonly Value[]
+}
+
+/** The index comes first and in the order of the result, so that a query stops at its limit. */
+function plan(db: DatabaseSync, asked: readonly Term[], options: SearchOptions): Plan {
+  const terms = hides(asked, options) ? [...asked, FOREGROUND] : asked
   const filter: Filter = { conditions: [], values: [] }
-  const match = matchOf(terms, options.onlyUser)
+  const match = matchOf(terms)
   if (match !== undefined) add(filter, 'words MATCH ?', match)
   const number = match === undefined ? 's.n' : 'words.rowid'
   addSpan(db, filter, number, options)
-  if (options.onlyUser !== undefined) add(filter, 'e.user = ?', options.onlyUser)
+  const { only, after } = options
+  if (after !== undefined) add(filter, `${number} > ?`, after)
+  if (only !== undefined) {
+    add(filter, 'e.issuer = ? AND e.subject = ?', only.issuer, only.subject)
+  }
   for (const term of terms) addTerm(filter, term)
-  // The index comes first and in the order of the result, so that it stops at the limit.
-  const large = terms.some(wantsLarge) ? 'INDEXED BY statements_large' : ''
-  if (match === undefined && large !== '') add(filter, `s.rows >= ${LARGE_ROWS}`)
-  const from =
-    match === undefined
-      ? `statements s ${large} CROSS JOIN sessions e ON e.number = s.session`
-      : 'words CROSS JOIN statements s ON s.n = words.rowid CROSS JOIN sessions e ON e.number = s.session'
   const where = filter.conditions.length === 0 ? '' : `WHERE ${filter.conditions.join(' AND ')}`
-  const sql = `SELECT s.*, e.id AS session_id, e.user, e.via, e.target, e.role, e.application,
-    e.address FROM ${from} ${where} ORDER BY ${number} DESC LIMIT ?`
-  const rows = db.prepare(sql).all(...filter.values, options.limit ?? DEFAULT_LIMIT)
-  return rows.reverse().map(auditRow)
+  const { values } = filter
+  const session = 'CROSS JOIN sessions e ON e.number = s.session'
+  if (match !== undefined) {
+    const from = `words CROSS JOIN statements s ON s.n = words.rowid ${session}`
+    return { from, where, number, values }
+  }
+  const [index, condition] = partialIndex(terms)
+  const from = `statements s ${index} ${session}`
+  const both = condition === '' ? where : `${where} AND ${condition}`
+  return { from, where: both, number, values }
+}
+
+/** The small index that has all that can fit, where there is one, and the condition SQLite wants to see. */
+function partialIndex(terms: readonly Term[]): readonly [string, string] {
+  if (terms.some(wantsLarge)) return ['INDEXED BY statements_large', `s.rows >= ${LARGE_ROWS}`]
+  const isBackground = terms.some(
+    term =>
+      !term.isNegated &&
+      term.is === 'column' &&
+      term.key === 'background' &&
+      !term.values.includes('0'),
+  )
+  const isMasked = terms.some(
+    term => !term.isNegated && term.is === 'column' && term.key === 'masked',
+  )
+  if (isMasked) return ['INDEXED BY statements_masked', 's.masked IS NOT NULL']
+  return isBackground ? ['INDEXED BY statements_background', 's.background = 1'] : ['', '']
 }
 
 function wantsLarge(term: Term): boolean {
@@ -60,9 +130,8 @@ function add(filter: Filter, condition: string, ...values: readonly Value[]): vo
  * The full-text expression for all terms it can decide, or undefined where it can decide none. Text that
  * takes more than one word is narrowed down by it and decided by `contains`.
  */
-function matchOf(terms: readonly Term[], onlyUser: string | undefined): string | undefined {
+function matchOf(terms: readonly Term[]): string | undefined {
   const wanted = terms.filter(term => !term.isNegated).flatMap(clauseOf)
-  if (onlyUser !== undefined) wanted.push(quote(factToken('user', onlyUser)))
   const unwanted = terms.filter(term => term.isNegated && isExact(term)).flatMap(clauseOf)
   if (wanted.length === 0 && unwanted.length === 0) return undefined
   const all = wanted.length === 0 ? quote(EVERY) : wanted.join(' AND ')
@@ -72,6 +141,8 @@ function matchOf(terms: readonly Term[], onlyUser: string | undefined): string |
 function clauseOf(term: Term): string[] {
   if (term.is === 'text')
     return isWithin(term.text) ? [] : wordsOf(plain(term.text)).map(startsWith)
+  if (term.is === 'column' && term.key === 'id')
+    return [`(${term.values.map(sessionOf).join(' OR ')})`]
   if (term.is !== 'fact') return []
   const alternatives = term.values.map(value => {
     if (value.endsWith('*')) return `${quote(factToken(term.key, value.slice(0, -1)))}*`
@@ -80,6 +151,11 @@ function clauseOf(term: Term): string[] {
     return term.key === 'session' ? `${token}*` : token
   })
   return [`(${alternatives.join(' OR ')})`]
+}
+
+/** The session that a statement's id names. */
+function sessionOf(id: string): string {
+  return quote(factToken('session', id.slice(0, Math.max(id.lastIndexOf('.'), 0))))
 }
 
 /** One letter begins too many words to be worth more than itself. */
@@ -114,6 +190,20 @@ function addTerm(filter: Filter, term: Term): void {
   }
   if (term.is === 'column') {
     const places = term.values.map(() => '?').join(', ')
+    if (term.key === 'background') {
+      add(filter, `${not}s.background IN (${places})`, ...term.values.map(Number))
+      return
+    }
+    if (term.key === 'masked') {
+      const each = term.values.map(() => MASKED).join(' OR ')
+      const patterns = term.values.flatMap(maskedPatterns)
+      add(filter, `${not}coalesce(s.masked IS NOT NULL AND (${each}), 0)`, ...patterns)
+      return
+    }
+    if (term.key === 'id') {
+      add(filter, `${not}(e.id || '.' || s.counter) IN (${places})`, ...term.values)
+      return
+    }
     add(filter, `${not}coalesce(s.${term.key} IN (${places}), 0)`, ...term.values)
   }
   if (term.is === 'number') {
@@ -121,6 +211,17 @@ function addTerm(filter: Filter, term: Term): void {
       term.key === 'rows' ? ['rows', term.value] : ['duration_us', term.value * 1000]
     add(filter, `${not}coalesce(s.${column} ${term.comparison} ?, 0)`, value)
   }
+}
+
+const MASKED = "s.masked LIKE ? ESCAPE '\\' OR s.masked LIKE ? ESCAPE '\\'"
+
+/** A column by its whole name, or without what stands before a dot; `*` for any. */
+function maskedPatterns(value: string): string[] {
+  if (value === '*') return ['%', '%']
+  const name = JSON.stringify(value)
+    .slice(1, -1)
+    .replace(/[\\%_]/g, '\\$&')
+  return [`%"${name}"%`, `%.${name}"%`]
 }
 
 /** SQLite's own LIKE is several times faster where it does the same: it folds ASCII only. */
@@ -182,6 +283,11 @@ function auditRow(row: Columns): AuditRow {
     sql_sha256: hash('sha256', sql, 'hex'),
     verdict: text(row, 'verdict'),
     rule: text(row, 'rule'),
+    background: row.background === 1,
+    request: maybeText(row, 'request'),
+    request_state: maybeText(row, 'request_state'),
+    approved_by: JSON.parse(maybeText(row, 'approved_by') ?? '[]'),
+    masked: JSON.parse(maybeText(row, 'masked') ?? '[]'),
     outcome: maybeText(row, 'outcome'),
     rows: maybeNumber(row, 'rows'),
     bytes: maybeNumber(row, 'bytes'),
@@ -189,7 +295,7 @@ function auditRow(row: Columns): AuditRow {
     sqlstate: maybeText(row, 'sqlstate'),
     client: maybeText(row, 'application'),
     ip: hostOf(maybeText(row, 'address')),
-    sha256: text(row, 'sha256'),
+    sha256: row.sha256 instanceof Uint8Array ? Buffer.from(row.sha256).toString('hex') : '',
   }
 }
 

@@ -15,7 +15,8 @@ export function listSessions(db: DatabaseSync, filter: SessionFilter): SessionRo
   }
   add('coalesce(ended_at, started_at) >= ?', filter.since)
   add('started_at <= ?', filter.until)
-  add('user = ?', filter.onlyUser)
+  add('issuer = ?', filter.only?.issuer)
+  add('subject = ?', filter.only?.subject)
   add('user = ?', filter.user)
   add('target = ?', filter.target)
   add('instr(id, ?) = 1', filter.id)

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { AuditIndex, SearchOptions } from '../../src/store/index.ts'
+import { sessionFacts, selectFacts as statementFacts } from '../record/builders.ts'
 import { Place, type Told, tell } from './builders.ts'
 
 const reads = (table: string, schema?: string) => ({
@@ -24,6 +25,7 @@ const ben = {
   role: 'writer',
   principal: { issuer: 'i', subject: '2', user: 'ben@acme.dev', name: 'Ben', groups: [] },
 }
+const BEN = { issuer: 'i', subject: '2' }
 const STATEMENTS: Told[] = [
   { session: ana, text: 'SELECT id, total_cents FROM public.orders', ...reads('orders', 'public') },
   { session: ana, text: 'select * from tmp_orders', ...reads('tmp_orders'), end: { rows: 5000 } },
@@ -78,6 +80,8 @@ describe('store/audit-index', () => {
       ['tmp_ord', [1]],
       ['tmp_orders*', [1]],
       ['rders', []],
+      ['user', []],
+      ['verdict', []],
       ['*rders', [0, 1, 2, 3]],
       ['cents', [0]],
       ['public.orders', [0]],
@@ -128,10 +132,10 @@ describe('store/audit-index', () => {
       ['', [], { until: Date.parse('2020-01-01T00:00:00Z') }],
       ['', [3, 4], { limit: 2 }],
       ['orders', [2, 3], { limit: 2 }],
-      ['', [2, 3], { onlyUser: 'ben@acme.dev' }],
-      ['user:ana', [], { onlyUser: 'ben@acme.dev' }],
-      ['-user:ben', [], { onlyUser: 'ben@acme.dev' }],
-      ['', [], { onlyUser: 'ben' }],
+      ['', [2, 3], { only: BEN }],
+      ['user:ana', [], { only: BEN }],
+      ['-user:ben', [], { only: BEN }],
+      ['', [], { only: { issuer: 'other', subject: '2' } }],
     ]
     for (const [query, found, options = {}] of cases) {
       it(`finds ${found.length} of ${JSON.stringify(query)} ${JSON.stringify(options)}`, async () => {
@@ -166,6 +170,11 @@ describe('store/audit-index', () => {
         tables: ['public.orders'],
         sql,
         sql_sha256: createHash('sha256').update(sql).digest('hex'),
+        background: false,
+        request: null,
+        request_state: null,
+        approved_by: [],
+        masked: [],
         verdict: 'allow',
         rule: 'role reader may read',
         outcome: 'ok',
@@ -204,7 +213,7 @@ describe('store/audit-index', () => {
           ['s-benbbb', 'ben@acme.dev', 2, 1, 3],
         ],
       )
-      const one = await index.sessions({ id: 's-b', target: 'staging', onlyUser: 'ben@acme.dev' })
+      const one = await index.sessions({ id: 's-b', target: 'staging', only: BEN })
       assert.partialDeepStrictEqual(one, [
         { database: 'app', ip: '10.0.0.7', started_at: '2026-03-02T12:00:00.000Z', ended_at: null },
       ])
@@ -241,6 +250,65 @@ describe('store/audit-index', () => {
       assert.equal((await index.search('session:s-now outcome:ok')).length, 30)
       const [row] = await index.sessions()
       assert.deepEqual([row?.reason, row?.rows, row?.statements], ['bye', 435, 30])
+    } finally {
+      await place.close()
+    }
+  })
+
+  it('finds what was asked, approved, masked, and hides what tools ask by themselves', async () => {
+    const place = new Place()
+    try {
+      const log = await place.openLog()
+      const approved = {
+        ...{ session: ana, text: 'DELETE FROM orders', request: 'h-7f3k' },
+        ...{ verdict: 'hold', rule: 'writes' },
+      } as const
+      const said = { issuer: 'i', subject: '2', user: 'ben@acme.dev' }
+      log.note({
+        ...{ type: 'request.filed', id: 'h-7f3k', state: 'waiting', ...said, agent: '' },
+        ...{ target: 'prod', role: 'writer', rule: 'writes', by: ['dba'], need: 1, expires: 'x' },
+        ...{ session: 's-held', text: 'DELETE FROM orders' },
+      })
+      const held = statementFacts('DELETE FROM orders', { verdict: 'hold', rule: 'writes' })
+      log.begin(sessionFacts('s-held')).deny(held)
+      log.note({ type: 'request.voted', id: 'h-7f3k', vote: 'approve', ...said, presence: false })
+      log.note({ type: 'request.settled', id: 'h-7f3k', state: 'approved' })
+      const catalog = (name: string) => ({
+        kind: 'SELECT',
+        class: 'read',
+        relations: [{ name, schema: 'pg_catalog', access: 'read' }],
+      })
+      const ids = tell(log, [
+        approved,
+        { text: 'select relname from pg_catalog.pg_class', statements: [catalog('pg_class')] },
+        { text: '/* ping */ SELECT 1;' },
+        { text: 'select query from pg_stat_activity', statements: [catalog('pg_stat_activity')] },
+        { text: 'select my_fn() from pg_class', statements: [catalog('pg_class')] },
+        { text: 'SET ROLE boss', statements: [{ kind: 'SET', class: 'session', relations: [] }] },
+        { text: 'SELECT email FROM users', end: { masked: ['public.users.email'] } },
+      ])
+      const index = await place.openIndex()
+      const found = async (query: string, options: SearchOptions = {}) =>
+        (await index.search(query, options)).map(({ id }) => ids.indexOf(id))
+      assert.deepEqual(await found('request:h-7f3k'), [-1, 0])
+      assert.deepEqual(await found('verdict:approved'), [0])
+      const [row] = await index.search('verdict:approved')
+      assert.deepEqual(
+        [row?.request, row?.request_state, row?.approved_by],
+        ['h-7f3k', 'approved', ['ben@acme.dev']],
+      )
+      assert.deepEqual(await found('background:yes'), [1, 2])
+      assert.deepEqual(await found('', { hideBackground: true }), [-1, 0, 3, 4, 5, 6])
+      assert.deepEqual(await found('background:yes,no pg_class', { hideBackground: true }), [1, 4])
+      assert.deepEqual(await found('masked:users.email'), [6])
+      assert.deepEqual(await found('masked:email'), [6])
+      assert.deepEqual(await found('masked:orders.email'), [])
+      assert.deepEqual(await found(`id:${ids[3]}`), [3])
+      const counts = await index.count('class:read', { hideBackground: true })
+      assert.deepEqual(counts, { matches: 5, hidden: 2, total: 8, limit: 10_000 })
+      const rows = await index.search('', { limit: 2 })
+      assert.deepEqual(await found('', { after: rows[0]?.n, limit: 5 }), [6])
+      await assert.rejects(index.search('background:perhaps'), { code: 'USAGE' })
     } finally {
       await place.close()
     }
