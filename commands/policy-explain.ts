@@ -15,16 +15,17 @@ import { usage } from './report.ts'
 import { groupsOf } from './request-card.ts'
 import { openSignedIn } from './signed-in.ts'
 
-const EXITS: Readonly<Record<string, number>> = { allowed: 0, denied: 5, held: 8 }
+const EXITS: Readonly<Record<string, number>> = { allowed: 0, masked: 0, denied: 5, held: 8 }
 
 export default class PolicyExplain extends BaseCommand {
   static override summary = 'what becomes of a statement, rule by rule, and why'
   static override description =
-    'It asks the server, as you; auditors may ask for other groups. With --file it needs no server.\nNothing is run. Exit codes: 0 allowed; 5 denied; 8 would be held.'
+    'It asks the server, as you; auditors may ask for other groups. With --file it needs no server.\nNothing is run. Exit codes: 0 allowed, also if columns are masked; 5 denied; 8 would be held.'
   static override usage = 'policy explain [ID] [flags]'
   static override examples = [
     'dbgate policy explain h-7f3k',
     'dbgate policy explain --on prod --sql "delete from orders"',
+    'dbgate policy explain --on prod --sql "select email from users"',
     'dbgate policy explain --file policy/main.yaml --groups dba --on prod --sql "drop table t"',
   ]
   static override args = {
@@ -117,7 +118,7 @@ export default class PolicyExplain extends BaseCommand {
   #print(found: ExplanationAnswer, sql: string, target: string): void {
     const { terminal } = this
     const { marks, paintOut } = terminal
-    const { verdict, rules, role, statements, message, next, approvers, decidedBy } = found
+    const { verdict, rules, role, statements, message, next, approvers, decidedBy, columns } = found
     const paint = verdict === 'denied' ? paintOut.red : verdict === 'held' ? paintOut.yellow : same
     const mark = verdict === 'denied' ? marks.no : verdict === 'held' ? marks.wait : marks.live
     terminal.out(`${paint(`${mark} ${verdict.toUpperCase()}`)}   ${visible(sql)}`)
@@ -139,11 +140,15 @@ export default class PolicyExplain extends BaseCommand {
       say(index === 0 ? 'rules' : '', `${name.padEnd(width)}  ${how}  ${does}${why}`)
     })
     if (rules.length === 0) say('rules', 'none')
+    linesOf(columns, marks.next).forEach((line, index) => {
+      say(index === 0 ? 'columns' : '', line)
+    })
     say('decided by', decidedBy.join(', '))
     if (verdict === 'held') say('approvers', groupsOf(approvers))
     if (message !== undefined) say('message', message)
     if (next !== undefined) say('next', next)
-    say('note', 'read from its text alone; triggers, views and functions count when it runs')
+    const note = noteOf(found)
+    if (note !== undefined) say('note', note)
   }
 }
 
@@ -154,6 +159,32 @@ type Asked = {
   readonly role: string | undefined
   readonly agent: string | undefined
 }
+
+/** What was not asked of the database, if anything. */
+function noteOf({ isLookedUp, masks }: ExplanationAnswer): string | undefined {
+  if (isLookedUp) return undefined
+  const text = 'read from its text alone; triggers, views and functions count when it runs'
+  if (masks === 0) return text
+  return `${text}, and ${masks === 1 ? '1 entry' : `${masks} entries`} of masks too`
+}
+
+/** `email  public.users.email  label pii:email  -> email  policy/main.yaml:35` for each column of a result. */
+function linesOf(columns: ExplanationAnswer['columns'], arrow: string): readonly string[] {
+  const rows = columns.map(({ name, from, mask, why, at }) => [
+    visible(name),
+    visible(from.join(', ') || '-'),
+    visible(why),
+    `${arrow} ${visible(mask ?? 'shown')}${at === undefined ? '' : `  ${visible(at)}`}`,
+  ])
+  const widths = [0, 1, 2].map(index => Math.max(0, ...rows.map(row => row[index]?.length ?? 0)))
+  return rows.map(row =>
+    row
+      .map((cell, index) => pad(cell, widths[index] ?? 0))
+      .join('  ')
+      .trim(),
+  )
+}
+
 function same(text: string): string {
   return text
 }

@@ -7,6 +7,7 @@ import {
   Answering,
   type ApiBackend,
   createApiServer,
+  type DeskTools,
   fingerprintOf,
   isSessionsPath,
   ownCertificate,
@@ -421,7 +422,9 @@ class RunningGate implements RunningServer {
       isAuditor,
       environmentOf: name =>
         this.#ruling.config.targets.find(target => target.name === name)?.environment,
-      analyse: (_target, sql) => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE),
+      analyse: (sql, catalog) => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE, catalog),
+      trace: (statement, catalog) => analyser.lineage(statement, EMPTY_SCOPE, catalog),
+      schemaOf: (name, role) => this.#schemaOf(name, role),
       now: this.#options.now,
     })
   }
@@ -435,6 +438,18 @@ class RunningGate implements RunningServer {
         why: `cannot be written since ${new Date(failure.since).toISOString()} (${failure.reason})`,
       },
     ]
+  }
+
+  /** What a question is held against; without the database it is answered from the text alone, and says so. */
+  async #schemaOf(name: string, role: string): ReturnType<DeskTools['schemaOf']> {
+    const target = this.#ruling.config.targets.find(each => each.name === name)
+    if (target === undefined) return undefined
+    try {
+      return await this.#gate.schemaOf(target, role)
+    } catch (cause) {
+      this.#warn('catalog.failed', asDbgateError(cause), { target: name, role })
+      return undefined
+    }
   }
 
   /** A login that can't be had is the operator's business: the reason goes to the log, not to the person. */

@@ -26,7 +26,8 @@ export {
   createApiClient,
   readJson,
 } from './client.ts'
-export { type LocalPolicy, openLocalPolicy, supposed } from './policy-desk.ts'
+export type { Schema } from './mask-desk.ts'
+export { type DeskTools, type LocalPolicy, openLocalPolicy, supposed } from './policy-desk.ts'
 export { rejudgeBy } from './rejudging.ts'
 export {
   type AccessMade,

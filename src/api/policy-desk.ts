@@ -2,7 +2,8 @@ import type { PolicyDocument } from '../config/index.ts'
 import { DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Explanation, Extra, Policy, TargetView, TestResult } from '../policy/index.ts'
-import type { Analysis } from '../sql/index.ts'
+import type { Analysis, Catalog } from '../sql/index.ts'
+import { type ExplainedMasks, explainMasks, type Schema, type Trace } from './mask-desk.ts'
 import type { Irreversible } from './request-view.ts'
 
 /*
@@ -11,7 +12,15 @@ import type { Irreversible } from './request-view.ts'
  */
 
 /** Says what a text does. Without a catalog, names stand for what the text alone says. */
-export type Analyse = (sql: string) => Analysis | Promise<Analysis>
+export type Analyse = (sql: string, catalog?: Catalog) => Analysis | Promise<Analysis>
+
+/** What a question is answered with. */
+export type DeskTools = {
+  readonly analyse: Analyse
+  readonly trace: Trace
+  /** The schema of a target as a role sees it; undefined where it can't be had. */
+  readonly schemaOf: (target: string, role: string) => Promise<Schema | undefined>
+}
 
 /** A statement and the circumstances under which it is judged. Units: `at` is epoch milliseconds. */
 export type PolicyQuestion = {
@@ -32,7 +41,7 @@ export async function explainPolicy(
   policy: Policy,
   principal: Principal,
   question: PolicyQuestion,
-  analyse: Analyse,
+  { analyse, trace, schemaOf }: DeskTools,
   extra?: Extra,
 ): Promise<unknown> {
   const { target, role, agent, at, environment, sql } = question
@@ -44,24 +53,51 @@ export async function explainPolicy(
       next: ['dbgate ls'],
     })
   }
-  const analysis = await analyse(sql)
+  const schema = await schemaOf(target, grant.role)
+  const analysis = await analyse(sql, schema?.catalog)
+  const masks =
+    schema === undefined ? undefined : await explainMasks(grant, agent, analysis, schema, trace)
   const explanation = policy.explain({
     ...{ principal, grant, agent, analysis, at, environment },
     inTransaction: false,
   })
-  return explanationView(explanation, sql, target)
+  const view = explanationView(explanation, sql, target, schema !== undefined)
+  const found = { ...view, ...maskView(masks, view.verdict), masks: grant.masks.length }
+  return found
 }
 
 const VERDICTS = { allow: 'allowed', deny: 'denied', hold: 'held' } as const
 
-function explanationView(explanation: Explanation, sql: string, target: string): unknown {
+/** Masks change nothing for what is refused anyway; refusing comes before asking, and asking before masking. */
+function maskView(masks: ExplainedMasks | undefined, verdict: string): Record<string, unknown> {
+  if (masks === undefined || verdict === 'denied') return {}
+  const { plan, columns, masked } = masks
+  if (plan.outcome === 'deny') {
+    const { message, detail, hint } = plan.error
+    return { verdict: 'denied', decided_by: [plan.rule], message, detail: detail ?? hint }
+  }
+  const shown = { columns: columns.map(column => ({ ...column, mask: column.mask ?? null })) }
+  if (plan.outcome === 'approve') {
+    const { approve, reason } = plan
+    const held = { decided_by: [plan.rule], reason, approvers: approve.by, need: approve.need }
+    return { ...shown, verdict: 'held', ...(verdict === 'held' ? {} : held) }
+  }
+  return masked > 0 && verdict === 'allowed' ? { ...shown, verdict: 'masked' } : shown
+}
+
+function explanationView(
+  explanation: Explanation,
+  sql: string,
+  target: string,
+  isLookedUp: boolean,
+): Record<string, unknown> & { readonly verdict: string } {
   const { verdict, statements, role, rules, next } = explanation
   const common = {
     verdict: VERDICTS[verdict.outcome],
     connection: target,
     sql,
     // Triggers, views and functions of the database can change what it does; the gate looks them up when it runs.
-    is_looked_up: false,
+    is_looked_up: isLookedUp,
     decided_by: verdict.outcome === 'allow' ? [verdict.rule] : verdict.rules,
     role,
     statements,
@@ -124,17 +160,23 @@ export type LocalPolicy = {
 }
 
 /** Compiles a policy and brings the parser up. Both are loaded only here: no other command needs them. */
-export async function openLocalPolicy(document: PolicyDocument): Promise<LocalPolicy> {
+export async function openLocalPolicy(
+  document: PolicyDocument,
+  schemaOf: DeskTools['schemaOf'] = async () => undefined,
+): Promise<LocalPolicy> {
   const { compilePolicy } = await import('../policy/index.ts')
   const { createAnalyser, EMPTY_SCOPE } = await import('../sql/index.ts')
   const policy = compilePolicy(document)
   const analyser = createAnalyser()
   await analyser.ready()
-  const analyse: Analyse = sql => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE)
+  const analyse: Analyse = (sql, catalog) =>
+    analyser.analyse(Buffer.from(sql), EMPTY_SCOPE, catalog)
+  const trace: Trace = (statement, catalog) => analyser.lineage(statement, EMPTY_SCOPE, catalog)
   return {
     describe: (target, environment) => policy.describe(target, environment),
     runTests: environmentOf => policy.runTests({ analyse, environmentOf }),
-    explain: (principal, question) => explainPolicy(policy, principal, question, analyse),
+    explain: (principal, question) =>
+      explainPolicy(policy, principal, question, { analyse, trace, schemaOf }),
     close: () => analyser.close(),
   }
 }

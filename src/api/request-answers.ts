@@ -264,6 +264,18 @@ export type ExplanationAnswer = {
     readonly at: string
     readonly isDecisive: boolean
   }[]
+  /** What is shown of each column of the result; empty where it was not looked up, or there is no mask. */
+  readonly columns: readonly {
+    readonly name: string
+    readonly from: readonly string[]
+    readonly mask: string | undefined
+    readonly why: string
+    readonly at: string | undefined
+  }[]
+  /** How many masks there are for whoever asks. */
+  readonly masks: number
+  /** The database was asked what names stand for. */
+  readonly isLookedUp: boolean
   readonly message: string | undefined
   readonly next: string | undefined
   readonly approvers: readonly string[]
@@ -302,9 +314,25 @@ export function readExplanation(value: unknown): ExplanationAnswer {
         isDecisive: boolean(rule.decided, `${where}.decided`),
       }
     }),
+    columns: maybe(raw.columns, 'columns', readColumns) ?? [],
+    masks: maybe(raw.masks, 'masks', number) ?? 0,
+    isLookedUp: maybe(raw.is_looked_up, 'is_looked_up', boolean) ?? false,
     message: maybe(raw.message, 'message', text),
     next: maybe(raw.next, 'next', text),
     approvers: maybe(raw.approvers, 'approvers', texts) ?? [],
     raw,
   }
+}
+
+function readColumns(value: unknown, where: string): ExplanationAnswer['columns'] {
+  return list(value, where, (item, place) => {
+    const one = object(item, place)
+    return {
+      name: text(one.name, `${place}.name`),
+      from: texts(one.from, `${place}.from`),
+      mask: maybe(one.mask, `${place}.mask`, text),
+      why: text(one.why, `${place}.why`),
+      at: maybe(one.at, `${place}.at`, text),
+    }
+  })
 }

@@ -3,7 +3,7 @@ import { DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
 import type { ApprovalRequest, RequestState } from '../store/index.ts'
-import { type Analyse, explainPolicy, irreversibleIn, supposed } from './policy-desk.ts'
+import { type DeskTools, explainPolicy, irreversibleIn, supposed } from './policy-desk.ts'
 import type { requestView } from './request-view.ts'
 import { boolean, type JsonObject, maybe, number, text, texts } from './shape.ts'
 
@@ -27,15 +27,13 @@ export type ApiCall = {
 
 type Call = ApiCall & { readonly view: typeof requestView }
 
-export type RequestsOptions = {
+export type RequestsOptions = DeskTools & {
   readonly approvals: ApprovalsApi
   /** Asked anew each time: it may have been reloaded. */
   readonly policy: () => Policy
   readonly policyNow: () => PolicyNow
   readonly isAuditor: (principal: Principal) => boolean
   readonly environmentOf: (target: string) => string | undefined
-  /** What a text does on a target, by all that is known of the target. */
-  readonly analyse: (target: string, sql: string) => ReturnType<Analyse>
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -135,8 +133,7 @@ export class Requests {
   async #whole(request: ApprovalRequest, { principal, view }: Call): Promise<unknown> {
     if (request.kind === 'access') return view(request, principal)
     const { text, textBase64 } = request.statement
-    const analysis =
-      textBase64 === undefined ? await this.#options.analyse(request.target, text) : undefined
+    const analysis = textBase64 === undefined ? await this.#options.analyse(text) : undefined
     const irreversible =
       analysis === undefined
         ? { word: 'UNREAD', why: 'its text is not UTF-8' }
@@ -258,7 +255,7 @@ export class Requests {
   }
 
   #explain(call: Call): Promise<unknown> {
-    const { approvals, policy, environmentOf, analyse, now } = this.#options
+    const { approvals, policy, environmentOf, now } = this.#options
     const { principal, body } = call
     const target = field(body, 'target', text) ?? ''
     const groups = field(body, 'groups', texts)
@@ -282,7 +279,7 @@ export class Requests {
       policy(),
       isOther ? supposed(groups ?? [], user) : principal,
       question,
-      sql => analyse(target, sql),
+      this.#options,
       isOther ? undefined : { grants: approvals.activeGrants(principal), at: question.at },
     )
   }

@@ -13,8 +13,10 @@ export type ColumnPlan = {
   readonly name: string
   /** Null: it is shown as it is. */
   readonly mask: Mask | null
-  /** Why, in words: `public.users.email: label pii:email`. */
+  /** Why, in words: `users.email: label pii:email`. */
   readonly why: string
+  /** The mask's place in the policy. */
+  readonly at: string | undefined
   /** The masked columns that it comes from, as people write them. */
   readonly sources: readonly string[]
   readonly reported: readonly Origin[]
@@ -149,7 +151,7 @@ function touches(masks: MaskSet, lineage: Lineage): boolean {
 
 function shown(column: LineageColumn, why = 'no mask matches'): ColumnPlan {
   const { name, reported, from, type } = column
-  return { name, mask: null, why, sources: [], reported, from, type }
+  return { name, mask: null, why, at: undefined, sources: [], reported, from, type }
 }
 
 function planColumn(
@@ -164,6 +166,7 @@ function planColumn(
     ...shown(column),
     mask,
     why,
+    at: strict.rule.at,
     sources: [...new Set(tablesFirst(found).map(({ name }) => name))],
   })
   const because = `${strict.name}: ${strict.why}`

@@ -52,7 +52,9 @@ describe('api/requests', () => {
       policyNow: () => p1,
       isAuditor: ({ user }) => user === kim.user,
       environmentOf: () => 'production',
-      analyse: (_target, sql) => analyse(sql),
+      analyse: sql => analyse(sql),
+      trace: () => assert.fail('there is no schema to trace in'),
+      schemaOf: async () => undefined,
       now: desk.clock.now,
     })
     server = createApiServer({
