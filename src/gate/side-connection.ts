@@ -27,6 +27,8 @@ export class SideConnection {
       this.#isOpen = false
       return new DbgateError('UPSTREAM', 'the connection for the catalog was lost', { cause })
     })
+    // Rows are read whole here, however many reads one takes.
+    upstream.reader.stream(BackendTag.DataRow, false)
     upstream.socket.resume()
   }
 
