@@ -6,11 +6,20 @@ import {
   type SessionLog,
   type StatementFacts,
 } from '../record/index.ts'
-import type { Analyser, Analysis, Catalog, Scope, Statement } from '../sql/index.ts'
+import {
+  type Analyser,
+  type Analysis,
+  type Catalog,
+  EMPTY_SCOPE,
+  type Scope,
+  type Statement,
+} from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
 import type { Parameter } from '../wire/index.ts'
 import type { CatalogView } from './catalogs.ts'
+import { Confidential, type ConfidentialOptions } from './confidential.ts'
 import type { Pace } from './pace.ts'
+import { runLimit } from './row-limit.ts'
 import { type Run, startRun } from './run.ts'
 import { type Standing, verdictOn } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
@@ -24,6 +33,10 @@ export type Judgement = {
   readonly catalog: Catalog | undefined
   readonly recorded: RecordedText
   readonly analysis: Analysis
+  /** The session's names it was analysed with. */
+  readonly scope: Scope
+  /** Where it is not known which of several it is: all it may be; else empty. */
+  readonly either: readonly Judgement[]
 }
 
 /**
@@ -63,7 +76,7 @@ export type AuthorizerOptions = {
   readonly pace: Pace
   /** Monotonic milliseconds. */
   readonly clock: () => number
-}
+} & Omit<ConfidentialOptions, 'standing' | 'analyser'>
 
 /**
  * Decides about the statements of one session. The order is always: parse → evaluate → record → permit.
@@ -76,6 +89,8 @@ export class Authorizer {
   readonly #catalog: CatalogView
   readonly #giveBack: (taken: Hold) => void
   readonly #pace: Pace
+  /** What the session's masks come to. */
+  readonly confidential: Confidential
   #standing: Standing
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
@@ -91,6 +106,7 @@ export class Authorizer {
     this.#pace = options.pace
     this.#catalog = options.catalog
     this.#giveBack = options.giveBack
+    this.confidential = new Confidential(options)
   }
 
   get standing(): Standing {
@@ -105,6 +121,7 @@ export class Authorizer {
   regrant(standing: Standing): void {
     this.#standing = standing
     this.#verdicts = new WeakMap()
+    this.confidential.regrant(standing)
   }
 
   /**
@@ -113,9 +130,9 @@ export class Authorizer {
    */
   judge(text: Buffer, encoding: string, scope: Scope): Judgement | Promise<Judgement> {
     const found = this.#analyse(text, scope)
-    if (!(found instanceof Promise)) return this.#judged(Buffer.from(text), encoding, found)
+    if (!(found instanceof Promise)) return judged(Buffer.from(text), encoding, found, scope)
     const bytes = Buffer.from(text)
-    return found.then(settled => this.#judged(bytes, encoding, settled))
+    return found.then(settled => judged(bytes, encoding, settled, scope))
   }
 
   /** True for a judgement made with a catalog that may have changed since. */
@@ -127,7 +144,9 @@ export class Authorizer {
   transactionStep(isOver: boolean): void {
     if (!this.#isChangingSchema) return
     this.#catalog.invalidate()
-    if (isOver) this.#isChangingSchema = false
+    if (!isOver) return
+    this.#isChangingSchema = false
+    this.confidential.change = 'none'
   }
 
   get #needsCatalog(): boolean {
@@ -164,8 +183,12 @@ export class Authorizer {
     }
   }
 
-  /** What the policy in force says of something analysed before. */
-  verdictOn(analysis: Analysis): Verdict {
+  /** What the policy in force and its masks say of something judged before. */
+  verdictOn(judgement: Judgement): Verdict {
+    return this.confidential.join(this.#policyOn(judgement.analysis), judgement)
+  }
+
+  #policyOn(analysis: Analysis): Verdict {
     const known = this.#verdicts.get(analysis)
     if (known !== undefined && this.#standing.now() < known.validUntil) return known
     const verdict = verdictOn(this.#standing, analysis)
@@ -196,10 +219,31 @@ export class Authorizer {
    * A judgement on something the gate knows by a description only, or by the statements behind it. Of what
    * nothing is known, everything is needed.
    */
-  describe(text: string, statements?: readonly Statement[]): Judgement {
+  describe(
+    text: string,
+    statements?: readonly Statement[],
+    scope: Scope = EMPTY_SCOPE,
+    either: readonly Judgement[] = NOTHING_ELSE,
+  ): Judgement {
     const analysis: Analysis = statements === undefined ? UNKNOWN : { ok: true, statements }
     const recorded = { text, base64: undefined }
-    return { bytes: Buffer.from(text), catalog: undefined, recorded, analysis }
+    const catalog = this.confidential.isOn ? this.#catalog.last : undefined
+    return { bytes: Buffer.from(text), catalog, recorded, analysis, scope, either }
+  }
+
+  /** As `describe`, with the schema as it is now where that makes a difference. */
+  describeNow(
+    text: string,
+    statements: readonly Statement[],
+    scope: Scope,
+  ): Judgement | Promise<Judgement> {
+    const judgement = this.describe(text, statements, scope)
+    const isKnown = this.#isChangingSchema || this.#catalog.current !== undefined
+    if (!this.confidential.isOn || isKnown) return judgement
+    return this.#catalog.fresh().then(
+      catalog => ({ ...judgement, catalog }),
+      () => ({ ...judgement, catalog: undefined, analysis: NO_CATALOG }),
+    )
   }
 
   /**
@@ -214,13 +258,9 @@ export class Authorizer {
     const statements = judgements.flatMap(({ analysis }) =>
       analysis.ok ? analysis.statements : [],
     )
-    const text = judgements.map(({ recorded }) => recorded.text).join('\n/* or */\n')
-    const either = this.describe(text, statements)
+    const text = judgements.map(each => this.shown(each).text).join('\n/* or */\n')
+    const either = this.describe(text, statements, first.scope, judgements)
     return unread === undefined ? either : { ...either, analysis: unread }
-  }
-
-  #judged(bytes: Buffer, encoding: string, { analysis, catalog }: Found): Judgement {
-    return { bytes, catalog, recorded: decodeText(bytes, encoding), analysis }
   }
 
   /**
@@ -236,7 +276,7 @@ export class Authorizer {
     const statements = analysis.ok ? analysis.statements : []
     if (statements.length <= 1)
       return this.#claim(judgement, taken, [
-        this.#facts('simple', judgement, noted(recorded, statements, note)),
+        this.#facts('simple', judgement, noted(this.shown(judgement), statements, note)),
       ])
     return this.#claim(
       judgement,
@@ -244,7 +284,8 @@ export class Authorizer {
       statements.map((statement, index) => {
         // Cut out of the text after decoding: the bytes of the whole stand with the first.
         const base64 = index === 0 ? recorded.base64 : undefined
-        const own = noted({ text: statement.text, base64 }, [statement], note)
+        const shown = this.confidential.shown(judgement, { text: statement.text, base64 }, index)
+        const own = noted(shown, [statement], note)
         return this.#facts('simple', judgement, own, [statement])
       }),
     )
@@ -261,13 +302,12 @@ export class Authorizer {
     note: Note,
     taken: Hold | null = null,
   ): Claim {
-    const { analysis, recorded } = judgement
+    const { analysis } = judgement
     const statements = analysis.ok ? analysis.statements : []
-    const facts = this.#facts('extended', judgement, noted(recorded, statements, note))
+    const facts = this.#facts('extended', judgement, noted(this.shown(judgement), statements, note))
     if (parameters.length === 0) return this.#claim(judgement, taken, [facts])
-    return this.#claim(judgement, taken, [
-      { ...facts, parameters: parameters.map(recordParameter) },
-    ])
+    const shown = this.confidential.shownParameters(judgement, parameters.map(recordParameter))
+    return this.#claim(judgement, taken, [{ ...facts, parameters: shown }])
   }
 
   /**
@@ -298,10 +338,11 @@ export class Authorizer {
     protocol: 'simple' | 'extended',
     outcome: 'deny' | 'hold' = 'deny',
   ): string {
-    const { text } = judgement.recorded
+    const shown = this.shown(judgement)
+    const { text } = shown
     const recorded =
       text.length <= MAX_DENIED_CHARS
-        ? judgement.recorded
+        ? shown
         : {
             text: `${text.slice(0, MAX_DENIED_CHARS)} (and ${text.length - MAX_DENIED_CHARS} more characters)`,
             base64: undefined,
@@ -310,18 +351,28 @@ export class Authorizer {
     return this.#log.deny({ ...facts, verdict: outcome, rule: verdict.rule })
   }
 
+  /** The text of a judgement as the audit log may have it. */
+  shown(judgement: Judgement): RecordedText {
+    return this.confidential.shown(judgement, judgement.recorded)
+  }
+
   #claim(judgement: Judgement, taken: Hold | null, facts: readonly StatementFacts[]): Claim {
+    // Before it counts as a change: it is one from then on.
+    const maskings = facts.map((_, index) => this.confidential.maskingOf(judgement, index))
     if (mayChangeSchema(judgement.analysis)) {
+      this.confidential.changing(judgement)
       this.#isChangingSchema = true
       this.#catalog.invalidate()
     }
     const startedAtMs = this.#clock()
     const runs: Run[] = []
     try {
-      for (const each of facts) {
+      for (const [index, each] of facts.entries()) {
         const approved =
           taken === null ? each : { ...each, verdict: 'hold' as const, request: taken.id }
-        runs.push(startRun(this.#log.stage(approved), startedAtMs, taken))
+        const limit = runLimit(this.grant.limits.rows, each.statements)
+        const id = this.#log.stage(approved)
+        runs.push(startRun(id, startedAtMs, taken, maskings[index], limit))
       }
     } catch (error) {
       this.withdraw([{ runs, taken }])
@@ -349,7 +400,7 @@ export class Authorizer {
     recorded: RecordedText,
     statements: readonly Statement[] = judgement.analysis.ok ? judgement.analysis.statements : [],
   ): StatementFacts {
-    const verdict = this.verdictOn(judgement.analysis)
+    const verdict = this.verdictOn(judgement)
     const facts: StatementFacts = {
       protocol,
       text: recorded.text,
@@ -366,6 +417,18 @@ export class Authorizer {
 
 /** An analysis with the catalog it rests on. */
 type Found = { readonly analysis: Analysis; readonly catalog: Catalog | undefined }
+
+function judged(
+  bytes: Buffer,
+  encoding: string,
+  { analysis, catalog }: Found,
+  scope: Scope,
+): Judgement {
+  const recorded = decodeText(bytes, encoding)
+  return { bytes, catalog, recorded, analysis, scope, either: NOTHING_ELSE }
+}
+
+const NOTHING_ELSE: readonly Judgement[] = []
 
 const NO_CATALOG: Analysis = unread('the schema of the database could not be read')
 

@@ -34,6 +34,8 @@ export class Catalogs {
 export type CatalogView = {
   /** The catalog as last read; undefined after a change until it has been read again. */
   readonly current: Catalog | undefined
+  /** As last read, whatever has changed since; undefined before it has been read. */
+  readonly last: Catalog | undefined
   /** The catalog as of now: asks the database whether anything has changed. */
   readonly fresh: () => Promise<Catalog>
   /** Something that changes the schema is about to run, or has run. */
@@ -73,6 +75,10 @@ export class CatalogKeeper implements CatalogView {
   get current(): Catalog | undefined {
     const isRecent = this.#options.now() - this.#checkedAt < this.#options.maxAgeMs
     return isRecent ? this.#catalog : undefined
+  }
+
+  get last(): Catalog | undefined {
+    return this.#catalog
   }
 
   invalidate(): void {

@@ -121,15 +121,16 @@ export class Clearance {
 
   /**
    * The claim, or the error to refuse with: the policy's, or that the statement can't be recorded. What was
-   * taken for a claim that is not made is given back.
+   * taken for a claim that is not made is given back. `confidential` is why its values may not be bound.
    */
   claimOr(
     judgement: Judgement,
     protocol: 'simple' | 'extended',
     taken: Hold | null,
     claim: () => Claim,
+    confidential?: DbgateError,
   ): Claim | DbgateError {
-    const refused = this.#claimRefused(judgement, protocol, taken)
+    const refused = this.#claimRefused(judgement, protocol, taken, confidential)
     if (refused !== undefined) {
       if (taken !== null) this.#holding.giveBack(taken)
       return refused
@@ -146,9 +147,14 @@ export class Clearance {
     judgement: Judgement,
     protocol: 'simple' | 'extended',
     taken: Hold | null,
+    confidential: DbgateError | undefined,
   ): DbgateError | undefined {
     const verdict = this.verdictOn(judgement)
     const refused = refusedBy(verdict, taken)
+    if (refused === undefined && confidential !== undefined) {
+      this.#authorizer.deny(judgement, { rule: 'mask' }, protocol)
+      return confidential
+    }
     const blinding = this.#blinding(judgement)
     const error = refused ?? blinding ?? this.#authorizer.limited(judgement)
     if (error === undefined) return undefined
@@ -169,12 +175,12 @@ export class Clearance {
       for (const name of fetches) {
         const portal = this.#names.portal(nameOf(name))
         if (portal === undefined) continue
-        const verdict = this.#authorizer.verdictOn(portal.judgement.analysis)
+        const verdict = this.#authorizer.verdictOn(portal.judgement)
         if (verdict.outcome === 'deny') return verdict
         if (verdict.outcome === 'hold' && portal.run?.taken == null) return verdict
       }
     }
-    return this.#authorizer.verdictOn(judgement.analysis)
+    return this.#authorizer.verdictOn(judgement)
   }
 
   /**
@@ -185,7 +191,9 @@ export class Clearance {
     if (isUnrestricted(this.#authorizer.grant)) return
     for (const { settings } of statementsOf(judgement)) {
       for (const { name, value } of settings) {
-        if (value === undefined || !makesUnreadable(name, value)) continue
+        if (value === undefined) continue
+        const isMasked = this.#authorizer.confidential.isOn && isOtherEncoding(name, value)
+        if (!isMasked && !makesUnreadable(name, value)) continue
         return new DbgateError(
           'UNSUPPORTED',
           `dbgate: under ${name} ${value} statements can't be judged. Not run. Next: leave it as it is.`,
@@ -210,6 +218,11 @@ export function refusedBy(verdict: Verdict, taken: Hold | null): DbgateError | u
     'HELD',
     `dbgate: held by rule ${verdict.rule} since a moment ago. Not run. Next: send it again.`,
   )
+}
+
+/** Values are masked in UTF-8. */
+function isOtherEncoding(name: string, value: string): boolean {
+  return (name === 'client_encoding' || name === 'names') && !/^(?:utf-?8|unicode)$/i.test(value)
 }
 
 function isRefusable(error: unknown): error is DbgateError {

@@ -9,6 +9,8 @@ import {
 import { type Expected, ended, outOfTurn, runOf } from './expected.ts'
 import type { Names, Portal } from './names.ts'
 import type { Run, RunEnd } from './run.ts'
+import { changed } from './run-mask.ts'
+import { NOTHING } from './shield.ts'
 
 export type { Expected, OnDone, QueryForm } from './expected.ts'
 
@@ -103,6 +105,19 @@ export class Exchange {
     return this.#queue[this.#head]
   }
 
+  /**
+   * What is still to come in the cycle under way: nothing that matters before its end (`sync`), nothing at all as
+   * far as it has been sent (`none`), or something that does matter.
+   */
+  get rest(): 'sync' | 'none' | 'other' {
+    const { head } = this
+    if (head?.kind === 'query') return this.#statement >= head.runs.length ? 'sync' : 'other'
+    const next = this.#queue
+      .slice(this.#head)
+      .find(expected => expected.kind !== 'close' || expected.portal === null)
+    return next === undefined ? 'none' : next.kind === 'sync' ? 'sync' : 'other'
+  }
+
   /** The run whose rows arrive now, for the relay to count on without a call. */
   get currentRun(): Run | null {
     return this.#currentRun
@@ -170,15 +185,19 @@ export class Exchange {
         this.#beginCopyIn()
         return 'pass'
       case BackendTag.CopyOutResponse:
+        this.#mustBeRunning(frame.tag)
+        this.#currentRun?.mask?.copyOut(frame)
+        return 'pass'
       case BackendTag.CopyDone:
         this.#mustBeRunning(frame.tag)
-        return 'pass'
+        return withRest(this.#currentRun?.mask?.copyDone() ?? null, frame)
+      case BackendTag.NoData:
+      case BackendTag.RowDescription:
+        return this.#described(frame)
       case BackendTag.ParseComplete:
       case BackendTag.BindComplete:
       case BackendTag.CloseComplete:
-      case BackendTag.NoData:
       case BackendTag.PortalSuspended:
-      case BackendTag.RowDescription:
       case BackendTag.ParameterDescription:
         this.#answered(frame.tag)
         return 'pass'
@@ -278,16 +297,30 @@ export class Exchange {
           this.#closePortal(portal, { outcome: 'ok' })
         return
       }
-      case BackendTag.ParameterDescription:
-        if (head?.kind !== 'describe') throw outOfTurn(tag, head)
-        return
-      case BackendTag.NoData:
-        this.#take('describe', tag)
-        return
       default:
-        if (head?.refusal !== null) throw outOfTurn(tag, head)
-        if (head.kind === 'describe') this.#pop()
-        else if (head.kind !== 'query') throw outOfTurn(tag, head)
+        if (head?.kind !== 'describe') throw outOfTurn(tag, head)
+    }
+  }
+
+  /** What rows will be: of a Describe, or of a Query whose rows come next. */
+  #described(frame: Frame): Relay {
+    const head = this.#peek()
+    if (head === undefined || head.refusal !== null) throw outOfTurn(frame.tag, head)
+    const hasRows = frame.tag === BackendTag.RowDescription
+    switch (head.kind) {
+      case 'describe':
+        this.#pop()
+        return 'pass'
+      case 'own-describe':
+        if (hasRows) head.portal.run?.mask?.described(frame)
+        this.#pop()
+        return NOTHING
+      case 'query':
+        if (!hasRows) throw outOfTurn(frame.tag, head)
+        this.#currentRun?.mask?.described(frame)
+        return 'pass'
+      default:
+        throw outOfTurn(frame.tag, head)
     }
   }
 
@@ -319,6 +352,7 @@ export class Exchange {
     if (head?.kind !== 'query' || head.form !== 'function-call' || run === null) {
       throw outOfTurn(frame.tag, head)
     }
+    if (run.mask !== null) throw changed('value')
     run.rows += 1
     run.bytes += frame.end - frame.start
   }
@@ -437,4 +471,10 @@ export class Exchange {
     run.isFinished = true
     this.#sink.finished(run, end)
   }
+}
+
+/** What a mask has kept back, before the end of the copy. */
+function withRest(rest: Buffer | null, frame: Frame): Relay {
+  if (rest === null || rest.length === 0) return 'pass'
+  return Buffer.concat([rest, frame.buf.subarray(frame.start, frame.end)])
 }

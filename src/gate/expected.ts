@@ -31,6 +31,8 @@ export type Expected = { readonly refusal: Buffer | null } & (
       /** What was asked about; null where nobody can say. */
       readonly of: Prepared | Portal | null
     }
+  /** The gate asks by itself what the rows of a portal will be: the person hears nothing of the answer. */
+  | { readonly kind: 'own-describe'; readonly portal: Portal }
   | { readonly kind: 'sync' | 'copy-end' }
 )
 
@@ -52,7 +54,7 @@ export function ended(sqlstate: string): RunEnd {
 export function runOf(expected: Expected, statement: number): Run | null {
   if (expected.refusal !== null) return null
   if (expected.kind === 'query') return expected.runs[statement] ?? null
-  if (expected.kind === 'bind' || expected.kind === 'execute') return expected.portal?.run ?? null
+  if ('portal' in expected && expected.kind !== 'close') return expected.portal?.run ?? null
   return null
 }
 

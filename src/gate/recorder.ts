@@ -90,6 +90,12 @@ export class Recorder implements SessionListener {
     this.#recording.sealed()
   }
 
+  /** What rows of a portal will be, as the gate has asked by itself. */
+  described(portal: Portal, frame: Frame): void {
+    if (frame.tag !== BackendTag.RowDescription) return
+    this.#described.set(portal, this.#rows.describe(frame))
+  }
+
   // What goes down to the person.
 
   /** A DataRow, or a piece of one, of a statement that runs. */

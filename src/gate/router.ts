@@ -2,7 +2,13 @@ import { DbgateError } from '../errors.ts'
 import { isUnrestricted } from '../policy/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
-import { decodeFrontend, type Frame, type FrontendMessage, FrontendTag } from '../wire/index.ts'
+import {
+  decodeFrontend,
+  encodeDescribePortal,
+  type Frame,
+  type FrontendMessage,
+  FrontendTag,
+} from '../wire/index.ts'
 import type { Authorizer, Claim, Judgement } from './authorize.ts'
 import {
   type Binding,
@@ -193,7 +199,7 @@ export class Router {
     turn: Turn,
   ): void {
     const { analysis } = judgement
-    const verdict = this.#authorizer.verdictOn(analysis)
+    const verdict = this.#authorizer.verdictOn(judgement)
     if (name !== '' && this.#names.size >= this.#maxNames) {
       this.#refuseParse(name, tooManyNames(this.#maxNames), undefined, turn)
       return
@@ -242,7 +248,9 @@ export class Router {
         : this.#scope.preparing(name, this.#exchange.cyclesDone)
     return [
       ...parsed.map(one => (this.#isOutdated(one) ? this.#judge(one.bytes) : one)),
-      ...prepared.map(statement => this.#authorizer.describe(statement.text, [statement])),
+      ...prepared.map(statement =>
+        this.#authorizer.describeNow(statement.text, [statement], this.#scope.current),
+      ),
     ]
   }
 
@@ -277,8 +285,12 @@ export class Router {
   #sendBind(judgement: Judgement, frame: Frame, turn: Turn, taken: Hold | null): void {
     const message = decodeFrontend(frame)
     if (message.type !== 'Bind') return
-    const claim = this.#clearance.claimOr(judgement, 'extended', taken, () =>
-      this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
+    const claim = this.#clearance.claimOr(
+      judgement,
+      'extended',
+      taken,
+      () => this.#authorizer.claimBound(judgement, message.parameters, this.#note, taken),
+      this.#authorizer.confidential.checkParameters(judgement, message.parameters),
     )
     if (claim instanceof DbgateError) {
       this.#refuse(claim, judgement.analysis, turn)
@@ -289,6 +301,7 @@ export class Router {
     const portal: Portal = { ...portalOf(message.portal, judgement, claim), prepared, formats }
     this.#names.bind(portal)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'bind', refusal: null, portal }, claim)
+    describeOwn(portal, turn)
   }
 
   #execute(message: Message<'Execute'>, frame: Frame, turn: Turn): undefined | Promise<Resume> {
@@ -300,7 +313,10 @@ export class Router {
     // Time has passed since the Bind: what was allowed then may not be any more.
     const { judgement } = portal
     const verdict = this.#clearance.verdictOn(judgement)
-    const refused = refusedBy(verdict, portal.run?.taken ?? null)
+    const { masking } = this.#authorizer.confidential
+    const isOutdated = portal.run !== null && portal.run.masking !== masking
+    const refused =
+      refusedBy(verdict, portal.run?.taken ?? null) ?? (isOutdated ? remasked() : undefined)
     if (refused !== undefined) {
       this.#authorizer.deny(judgement, verdict, 'extended')
       this.#refuse(refused, judgement.analysis, turn)
@@ -320,7 +336,11 @@ export class Router {
   ): undefined | Promise<Resume> {
     const text = `Execute of portal "${name}"`
     const possible = cursors.map(statement =>
-      this.#authorizer.describe(`${text}${executes(statement.text)}`, [statement]),
+      this.#authorizer.describe(
+        `${text}${executes(statement.text)}`,
+        [statement],
+        this.#scope.current,
+      ),
     )
     if (portal !== undefined) possible.push(portal.judgement)
     if (possible.length === 0) {
@@ -352,6 +372,7 @@ export class Router {
       return
     }
     const cursor = portalOf(name, judgement, claim)
+    describeOwn(cursor, turn)
     const expected = { kind: 'execute', refusal: null, portal: cursor, onDone: null } as const
     turn.add(frame.buf, frame.start, frame.end, expected, claim)
   }
@@ -423,7 +444,7 @@ export class Router {
     const names = statement.executes.map(nameOf)
     return names
       .flatMap(name => this.#names.candidates(name, Number.NaN))
-      .map(({ judgement }) => executes(judgement.recorded.text))
+      .map(({ judgement }) => executes(this.#authorizer.shown(judgement).text))
       .join('')
   }
 
@@ -460,6 +481,20 @@ export class Router {
 
 /** Goes on with a judged message. */
 type Next = (judgement: Judgement, frame: Frame) => undefined | Promise<Resume>
+
+/** What is masked is held against what the server says of the rows before they come. */
+function describeOwn(portal: Portal, turn: Turn): void {
+  if (portal.run?.mask == null) return
+  const expected = { kind: 'own-describe', refusal: null, portal } as const
+  turn.addOwn(encodeDescribePortal(portal.name), expected)
+}
+
+function remasked(): DbgateError {
+  return new DbgateError(
+    'HELD',
+    'dbgate: what is masked has changed since this was bound. Not run. Next: send it again.',
+  )
+}
 
 function unsettled(name: string): DbgateError {
   return new DbgateError(

@@ -1,5 +1,8 @@
 import type { Completion, StatementId } from '../record/index.ts'
 import type { Hold } from '../store/index.ts'
+import type { Masking } from './masking.ts'
+import type { RunLimit } from './row-limit.ts'
+import type { RunMask } from './run-mask.ts'
 
 /**
  * One execution of one recorded statement, from the moment it is forwarded to its last response.
@@ -10,7 +13,17 @@ export type Run = {
   readonly startedAtMs: number
   /** The approval that was used up for it. */
   readonly taken: Hold | null
+  /** What its rows are held against; null where they pass as they are. */
+  readonly mask: RunMask | null
+  /** What it was planned by; null where nothing is masked. */
+  readonly masking: Masking | null
+  /** Errors and notices may hold what is masked. */
+  readonly isPrivate: boolean
+  /** How many rows it may bring; null for any number. */
+  readonly limit: RunLimit | null
   rows: number
+  /** Rows over the limit, which do not go on. */
+  dropped: number
   bytes: number
   isFinished: boolean
 }
@@ -18,9 +31,22 @@ export type Run = {
 /** How a run ended, apart from what the run itself counted. */
 export type RunEnd = Pick<Completion, 'outcome' | 'sqlstate' | 'tag'>
 
+/** How a run is masked. */
+export type RunMasking = Pick<Run, 'mask' | 'masking' | 'isPrivate'>
+
+/** Of a session in which nothing is masked. */
+export const UNMASKED: RunMasking = Object.freeze({ mask: null, masking: null, isPrivate: false })
+
 /** A run that has produced nothing yet. */
-export function startRun(id: StatementId, startedAtMs: number, taken: Hold | null = null): Run {
-  return { id, startedAtMs, taken, rows: 0, bytes: 0, isFinished: false }
+export function startRun(
+  id: StatementId,
+  startedAtMs: number,
+  taken: Hold | null = null,
+  { mask, masking, isPrivate }: RunMasking = UNMASKED,
+  limit: RunLimit | null = null,
+): Run {
+  const counted = { rows: 0, bytes: 0, dropped: 0, isFinished: false }
+  return { id, startedAtMs, taken, mask, masking, isPrivate, limit, ...counted }
 }
 
 /**

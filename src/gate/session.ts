@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Approvals } from '../approval/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
+import type { Masks, Remembered } from '../mask/index.ts'
 import { type Grant, isUnrestricted } from '../policy/index.ts'
 import type { SessionLog } from '../record/index.ts'
 import type { Analyser } from '../sql/index.ts'
@@ -20,15 +21,18 @@ import type { Resume } from './clearance.ts'
 import { Exchange, type Relay } from './exchange.ts'
 import { endGently } from './farewell.ts'
 import { Holding } from './holding.ts'
-import { Names } from './names.ts'
+import { Names, nameOf } from './names.ts'
 import { OutputRun } from './output-run.ts'
 import type { Pace } from './pace.ts'
 import { type Phase, type PhaseEffect, type PhaseEvent, step } from './phase.ts'
 import type { Recorder } from './recorder.ts'
 import { refusalOf } from './refusal.ts'
 import { Router } from './router.ts'
+import { RowLimit } from './row-limit.ts'
 import { type Run, type RunEnd, rowsOf } from './run.ts'
+import type { RunMask } from './run-mask.ts'
 import { SessionScope } from './session-scope.ts'
+import { NOTHING, Shield } from './shield.ts'
 import type { Standing } from './standing.ts'
 import { makesUnreadable } from './text.ts'
 import { Stopwatch, tooSlow } from './time-limit.ts'
@@ -47,6 +51,9 @@ export type SessionOptions = {
   readonly analyser: Analyser
   readonly catalog: CatalogView
   readonly approvals: Approvals
+  readonly masks: Masks | undefined
+  readonly memory: () => readonly Remembered[]
+  readonly parameters: 'masked' | 'full' | 'none'
   /** The version of the policy in force. */
   readonly policyId: () => string
   readonly database: string
@@ -85,6 +92,7 @@ export class Session {
   readonly #log: SessionLog
   readonly #recorder: Recorder | undefined
   readonly #authorizer: Authorizer
+  readonly #shield: Shield
   readonly #exchange: Exchange
   readonly #router: Router
   readonly #scope: SessionScope
@@ -97,6 +105,7 @@ export class Session {
   /** Part of a row has been passed on and the rest has not come. */
   #isMidRow = false
   readonly #stopwatch: Stopwatch
+  readonly #rowLimit: RowLimit
   /** The client has asked the database to stop what is running. */
   #isCancelled = false
   /** Said by the gate in the middle of a row; it goes out behind it. */
@@ -132,7 +141,9 @@ export class Session {
     this.#authorizer = new Authorizer({
       ...options,
       giveBack: taken => this.#holding.giveBack(taken),
+      portal: name => names.portal(nameOf(name))?.judgement,
     })
+    this.#shield = new Shield(this.#authorizer)
     this.#exchange = new Exchange(names, { finished: (run, end) => this.#finished(run, end) })
     this.#router = new Router({
       authorizer: this.#authorizer,
@@ -141,6 +152,14 @@ export class Session {
       scope: this.#scope,
       holding: this.#holding,
       maxNames: options.maxNames,
+    })
+    this.#rowLimit = new RowLimit({
+      exchange: this.#exchange,
+      target: () => this.grant.target,
+      stop: options.cancel,
+      send: bytes => this.#sendOwn(bytes),
+      stopping: over => this.#waitFor(over.then(() => () => undefined)),
+      told: () => this.#goOn(),
     })
     this.#stopwatch = new Stopwatch({
       clock: options.clock,
@@ -272,7 +291,11 @@ export class Session {
   #waitFor(later: Promise<Resume>): void {
     this.#handle({ type: 'judging' })
     later.then(
-      resume => this.#resume(resume),
+      resume => {
+        const { over } = this.#rowLimit
+        if (over === null) this.#resume(resume)
+        else void over.then(() => this.#resume(resume))
+      },
       cause => this.#fail(cause),
     )
   }
@@ -346,29 +369,43 @@ export class Session {
   // Upstream to downstream: count, check, and pass on in whole runs.
 
   #onUpstream(chunk: Buffer): void {
+    this.#fromUpstream.push(chunk)
+    this.#goOn()
+  }
+
+  /** Sends something of the gate's own upstream. Returns false where nothing can be sent any more. */
+  #sendOwn(bytes: Buffer): boolean {
+    if (this.#upstream.writableEnded) return false
+    this.#upstream.write(bytes)
+    return true
+  }
+
+  #goOn(): void {
+    if (this.#phase.at === 'closed') return
     try {
-      this.#fromUpstream.push(chunk)
-      for (;;) {
+      while (!this.#rowLimit.isWaiting) {
         const frame = this.#fromUpstream.next()
         if (frame === null) break
         if (frame.tag === BackendTag.DataRow || frame.tag === BackendTag.CopyData) {
-          this.#countRow(frame)
-          this.#output.pass(frame)
-          this.#isMidRow = frame.part === 'head' || frame.part === 'middle'
-        } else {
-          const { head, currentRun } = this.#exchange
-          const relay = this.#relay(frame)
-          this.#recorder?.message(head, currentRun, relay === 'pass' ? frame : relay)
-          this.#observe(frame)
-          if (relay === 'pass') this.#output.pass(frame)
-          else this.#output.own(relay)
-        }
+          const run = this.#runOfRow()
+          if (run.limit !== null && !this.#rowLimit.admits(run, run.limit, frame)) continue
+          if (run.mask === null) this.#passRow(run, frame)
+          else this.#passMasked(run, run.mask, frame)
+        } else this.#passMessage(frame)
       }
       this.#output.flush()
     } catch (cause) {
       // What came before is the answer to what did run.
       this.#output.flush()
+      if (cause instanceof DbgateError && cause.code === 'CHANGED') {
+        this.#options.catalog.invalidate()
+        void this.#options.cancel()
+      }
       this.#fail(cause)
+      return
+    }
+    if (this.#rowLimit.isWaiting) {
+      this.#upstream.pause()
       return
     }
     if (!this.#isMidRow) for (const aside of this.#asides.splice(0)) this.#toDownstream(aside)
@@ -386,6 +423,47 @@ export class Session {
     if (this.#phase.at === 'leaving') this.#handle({ type: 'idle' })
   }
 
+  /** A row, or a piece of one, that goes on as it came. */
+  #passRow(run: Run, frame: Frame): void {
+    this.#countRow(run, frame, frame)
+    this.#output.pass(frame)
+    this.#isMidRow = frame.part === 'head' || frame.part === 'middle'
+  }
+
+  #passMasked(run: Run, mask: RunMask, frame: Frame): void {
+    const sent = frame.tag === BackendTag.DataRow ? mask.row(frame) : mask.copyData(frame)
+    if (sent === null) {
+      this.#passRow(run, frame)
+      return
+    }
+    if (sent.length === 0) return
+    this.#countRow(run, frame, sent)
+    this.#output.own(sent)
+  }
+
+  #passMessage(frame: Frame): void {
+    const { head, currentRun } = this.#exchange
+    const isMasked = this.#authorizer.confidential.isOn
+    const before = this.#relay(frame)
+    const relay =
+      isMasked && before === 'pass' ? this.#shield.relay(frame, head, currentRun) : before
+    this.#observe(frame)
+    if (isMasked) this.#wantWhole()
+    if (relay === NOTHING) {
+      if (head?.kind === 'own-describe') this.#recorder?.described(head.portal, frame)
+      return
+    }
+    this.#recorder?.message(head, currentRun, relay === 'pass' ? frame : relay)
+    if (relay === 'pass') this.#output.pass(frame)
+    else if (relay.length > 0) this.#output.own(relay)
+  }
+
+  /** A row that is rewritten must come in one piece. */
+  #wantWhole(): void {
+    const isWhole = this.#exchange.currentRun?.mask?.isRewriting === true
+    this.#fromUpstream.stream(BackendTag.DataRow, !isWhole)
+  }
+
   /** What becomes of a message: a statement that the database stopped at its limit says whose limit it was. */
   #relay(frame: Frame): Relay {
     const { timeMs } = this.grant.limits
@@ -395,23 +473,24 @@ export class Session {
       !this.#isCancelled &&
       this.#stopwatch.isOver(timeMs) &&
       decodeErrorFields(frame).get('C') === '57014'
+    const limited = this.#rowLimit.relay(frame)
+    if (limited !== undefined) return limited
     const relay = this.#exchange.received(frame)
     return isTimeout && relay === 'pass' ? refusalOf(tooSlow(timeMs, this.grant.target)) : relay
   }
 
-  #countRow(frame: Frame): void {
+  #runOfRow(): Run {
     const run = this.#exchange.currentRun
-    if (run === null) {
-      throw new DbgateError(
-        'PROTOCOL',
-        'the database sent rows that no recorded statement asked for',
-      )
-    }
+    if (run !== null) return run
+    throw new DbgateError('PROTOCOL', 'the database sent rows that no recorded statement asked for')
+  }
+
+  #countRow(run: Run, frame: Frame, sent: Frame | Buffer): void {
     if (frame.part === 'whole' || frame.part === 'head') run.rows += 1
-    run.bytes += frame.end - frame.start
+    run.bytes += 'tag' in sent ? sent.end - sent.start : sent.length
     if (this.#recorder === undefined) return
-    if (frame.tag === BackendTag.CopyData) this.#recorder.copyOut(run, frame)
-    else this.#recorder.row(run, this.#exchange.head, frame)
+    if (frame.tag === BackendTag.CopyData) this.#recorder.copyOut(run, sent)
+    else this.#recorder.row(run, this.#exchange.head, sent)
   }
 
   /** What the server says about itself in passing. */
@@ -438,10 +517,12 @@ export class Session {
     if (!this.#downstream.write(bytes)) this.#upstream.pause()
   }
 
-  #finished(run: Run, end: RunEnd): void {
+  #finished(run: Run, ended: RunEnd): void {
+    const end = this.#rowLimit.endOf(run, ended)
     const durationUs = Math.round((this.#options.clock() - run.startedAtMs) * 1000)
     const rows = rowsOf(run, end.tag)
-    this.#log.complete(run.id, { ...end, rows, bytes: run.bytes, durationUs })
+    const masked = run.rows > 0 ? run.mask?.masked : undefined
+    this.#log.complete(run.id, { ...end, rows, bytes: run.bytes, durationUs, masked })
     if (run.taken === null || end.outcome === 'not-run') return
     const { outcome, tag } = end
     this.#holding.ran(run.taken, run.id, { outcome, tag, rows, durationMs: durationUs / 1000 })
@@ -486,6 +567,7 @@ export class Session {
     const reason = this.#phase.at === 'closed' ? this.#phase.reason : 'end'
     this.#holding.hangUp('gone')
     this.#stopwatch.stop()
+    this.#rowLimit.close()
     this.#exchange.abandon({ outcome: 'lost' })
     // In the middle of a row nothing can be said: the bytes would be taken for the row's.
     if (error !== null && !this.#isMidRow) {

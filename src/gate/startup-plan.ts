@@ -122,6 +122,14 @@ async function judgeSetting(
   )
 }
 
+/** Masks read values in these forms; what is written otherwise they show as NULL. */
+const MASK_PINS: readonly (readonly [string, string])[] = [
+  ['client_encoding', 'UTF8'],
+  ['DateStyle', 'ISO'],
+  ['IntervalStyle', 'postgres'],
+  ['bytea_output', 'hex'],
+]
+
 /**
  * Settings that the gate's judgement rests on. A role that may do everything is free of them; for a role
  * that may only read, the database refuses everything else as well, and one with a limit of time it stops itself.
@@ -130,6 +138,7 @@ export function pinsFor(grant: Grant, timeout: string | undefined): ReadonlyMap<
   const pins = new Map<string, string>()
   if (isUnrestricted(grant)) return pins
   pins.set('standard_conforming_strings', 'on')
+  if (grant.masks.length > 0) for (const [name, value] of MASK_PINS) pins.set(name, value)
   if (grant.may.every(need => need === 'read')) pins.set('default_transaction_read_only', 'on')
   const { timeMs } = grant.limits
   if (timeMs !== undefined) pins.set(STATEMENT_TIMEOUT, timeoutUnder(timeMs, timeout))

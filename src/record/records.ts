@@ -317,6 +317,14 @@ export type NoteRecord =
       readonly reason?: string | undefined
     }
   | {
+      /** What the database sent was not what had been checked; the session was ended before a row went on. */
+      readonly type: 'masks.alarm'
+      readonly session: string
+      readonly user: string
+      readonly target: string
+      readonly why: string
+    }
+  | {
       /** Someone looked into the log. */
       readonly type: 'audit.read'
       readonly user: string

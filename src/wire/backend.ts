@@ -226,6 +226,21 @@ export function encodeErrorResponse(
   ])
 }
 
+/** @param tag such as `SELECT 3` */
+export function encodeCommandComplete(tag: string): Buffer {
+  return new MessageWriter('CommandComplete', BackendTag.CommandComplete).cstring(tag, 'tag').end()
+}
+
+/** A NotificationResponse without a payload. `channel` is its bytes as they came. */
+export function encodeNotification(pid: number, channel: Buffer): Buffer {
+  return new MessageWriter('NotificationResponse', BackendTag.NotificationResponse)
+    .int32(pid)
+    .raw(channel)
+    .byte(0)
+    .byte(0)
+    .end()
+}
+
 /** A NOTICE from the gate. */
 export function encodeNotice(
   message: string,

@@ -197,9 +197,18 @@ export function encodeParse(name: string, text: string): Buffer {
   })
 }
 
+/** Asks what the rows of a portal will be. Throws: PROTOCOL (08P01) for a NUL. */
+export function encodeDescribePortal(portal: string): Buffer {
+  return serialize.describe({ type: 'P', name: withoutNul(portal, 'portal of Describe') })
+}
+
 /** An Execute without row limit. Throws: PROTOCOL (08P01) for a NUL. */
 export function encodeExecute(portal: string): Buffer {
   return serialize.execute({ portal: withoutNul(portal, 'portal of Execute') })
+}
+
+export function encodeFlush(): Buffer {
+  return new MessageWriter('Flush', FrontendTag.Flush).end()
 }
 
 export function encodeSync(): Buffer {

@@ -24,9 +24,11 @@ export {
   encodeAuthenticationSASLContinue,
   encodeAuthenticationSASLFinal,
   encodeBackendKeyData,
+  encodeCommandComplete,
   encodeErrorResponse,
   encodeNegotiateProtocolVersion,
   encodeNotice,
+  encodeNotification,
   encodeParameterStatus,
   encodeReadyForQuery,
   type FieldDescription,
@@ -35,7 +37,9 @@ export {
 export { copyFrame, type Frame, type FramePart, FrameReader } from './frames.ts'
 export {
   decodeFrontend,
+  encodeDescribePortal,
   encodeExecute,
+  encodeFlush,
   encodeParse,
   encodePassword,
   encodeQuery,

@@ -103,7 +103,12 @@ const TABLE_T = buildCatalog(
   ]),
 )
 
-const CATALOG = { current: TABLE_T, fresh: async () => TABLE_T, invalidate: () => {} }
+const CATALOG = {
+  current: TABLE_T,
+  last: TABLE_T,
+  fresh: async () => TABLE_T,
+  invalidate: () => {},
+}
 
 /** What the audit log says of one statement in the end. */
 export type Recorded = {
@@ -231,6 +236,10 @@ export class Lab {
       giveBack: taken => this.holding.giveBack(taken),
       pace: new Pace(),
       clock: () => 0,
+      masks: undefined,
+      memory: () => [],
+      parameters: 'masked',
+      portal: name => this.names.portal(name)?.judgement,
     })
     this.holding = new Holding({
       approvals: asked.approvals,

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import type { Judgement } from '../../src/gate/authorize.ts'
 import { identifierOf, Names, nameOf, type Portal, type Prepared } from '../../src/gate/names.ts'
+import { EMPTY_SCOPE } from '../../src/sql/index.ts'
 
 const judgement: Judgement = {
   bytes: Buffer.from('select 1'),
   catalog: undefined,
   recorded: { text: 'select 1', base64: undefined },
   analysis: { ok: true, statements: [] },
+  scope: EMPTY_SCOPE,
+  either: [],
 }
 
 const prepared = (cycle: number): Prepared => ({

@@ -111,6 +111,8 @@ describe('gate/session-scope', () => {
       catalog: undefined,
       recorded: { text: 'select 1', base64: undefined },
       analysis: analysis('select 1'),
+      scope: EMPTY_SCOPE,
+      either: [],
     }
     const prepared = { judgement, cycle: 0, parameterTypes: [] }
     for (const text of ['deallocate s', 'deallocate all', 'discard all', 'prepare s as select 2']) {

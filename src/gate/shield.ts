@@ -1,0 +1,108 @@
+import { sanitised } from '../mask/index.ts'
+import {
+  BackendTag,
+  BodyReader,
+  decodeParameterStatus,
+  encodeNotification,
+  type Frame,
+} from '../wire/index.ts'
+import type { Authorizer } from './authorize.ts'
+import type { Relay } from './exchange.ts'
+import type { Expected } from './expected.ts'
+import type { Run } from './run.ts'
+
+/** Stands for a message that the person does not get. */
+export const NOTHING: Buffer = Buffer.alloc(0)
+
+const HEADER_BYTES = 5
+
+/** Settings that the server reports by itself; what an extension reports could hold anything. */
+const REPORTED = new Set([
+  'application_name',
+  'client_encoding',
+  'DateStyle',
+  'default_transaction_read_only',
+  'in_hot_standby',
+  'integer_datetimes',
+  'IntervalStyle',
+  'is_superuser',
+  'scram_iterations',
+  'search_path',
+  'server_encoding',
+  'server_version',
+  'session_authorization',
+  'standard_conforming_strings',
+  'TimeZone',
+])
+
+/**
+ * What a session with masks gets of messages that are no rows: errors and notices print values, a notification
+ * carries what somebody else has put into it.
+ */
+export class Shield {
+  readonly #authorizer: Authorizer
+
+  constructor(authorizer: Authorizer) {
+    this.#authorizer = authorizer
+  }
+
+  /** What goes on in a message's place. `head` is what it answers and `run` what ran, as of before it came. */
+  relay(frame: Frame, head: Expected | undefined, run: Run | null): Relay {
+    switch (frame.tag) {
+      case BackendTag.ErrorResponse:
+        return this.#error(frame, head, run)
+      case BackendTag.NoticeResponse:
+        return this.#isPrivate(head, run) ? NOTHING : 'pass'
+      case BackendTag.NotificationResponse:
+        return withoutPayload(frame)
+      case BackendTag.ParameterStatus:
+        return REPORTED.has(decodeParameterStatus(frame)[0]) ? 'pass' : NOTHING
+      default:
+        return 'pass'
+    }
+  }
+
+  #error(frame: Frame, head: Expected | undefined, run: Run | null): Relay {
+    // Nothing runs: the server says why it ends.
+    if (head === undefined || !this.#isPrivate(head, run)) return 'pass'
+    const ask = {
+      relationNames: run?.mask?.relationNames ?? [],
+      runsCode: this.#runsCode(head, run),
+      isParsing: head.kind === 'parse' || head.kind === 'describe',
+    }
+    return sanitised(frame, ask) ?? NOTHING
+  }
+
+  /** What is put off to the end of a transaction answers to its Sync. */
+  #isPrivate(head: Expected | undefined, run: Run | null): boolean {
+    if (head?.kind === 'close') return false
+    const plans = this.#plansOf(head)
+    if (plans !== undefined) return plans.some(({ isPrivate }) => isPrivate)
+    return run?.isPrivate !== false
+  }
+
+  #runsCode(head: Expected, run: Run | null): boolean {
+    const plans = this.#plansOf(head)
+    if (plans !== undefined) return plans.some(({ lineage }) => lineage?.runsCode !== false)
+    return run?.mask?.runsCode !== false
+  }
+
+  /** Of what is read and not run. */
+  #plansOf(head: Expected | undefined) {
+    const of =
+      head?.kind === 'parse' ? head.prepared : head?.kind === 'describe' ? head.of : undefined
+    return of == null ? undefined : this.#authorizer.confidential.plansOf(of.judgement)
+  }
+}
+
+function withoutPayload(frame: Frame): Buffer {
+  const body = new BodyReader(
+    frame.buf,
+    frame.start + HEADER_BYTES,
+    frame.end,
+    'NotificationResponse',
+  )
+  const pid = body.int32()
+  const channel = body.cstringBytes()
+  return encodeNotification(pid, channel)
+}
