@@ -3,7 +3,7 @@ import type { Approvals } from '../approval/index.ts'
 import type { Credential, TargetConfig } from '../config/index.ts'
 import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
-import { driftOf, NO_MEMORY, placeOf, type Remembered, seenIn } from '../mask/index.ts'
+import { driftOf, type Masks, NO_MEMORY, placeOf, type Remembered, seenIn } from '../mask/index.ts'
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
 import type { AuditLog, Recordings, SessionFacts, SessionLog } from '../record/index.ts'
 import type { Analyser, Catalog } from '../sql/index.ts'
@@ -40,6 +40,10 @@ export type GateOptions = {
   readonly audit: AuditLog
   /** Undefined where sessions are not recorded. */
   readonly recordings?: Recordings | undefined
+  /** Undefined where there is no key: what a mask is about is refused then. */
+  readonly masks?: Masks | undefined
+  /** What the audit log is to have of values that are masked; `masked` where it is not said. */
+  readonly parameters?: (() => 'masked' | 'full' | 'none') | undefined
   readonly analyser: Analyser
   readonly approvals: Approvals
   readonly policy: Policy
@@ -391,6 +395,9 @@ export class Gate {
       analyser: options.analyser,
       catalog: this.#catalogFor(catalogKey, found),
       approvals: options.approvals,
+      masks: options.masks,
+      memory: () => this.#memoryOf(target.name, plan.database),
+      parameters: options.parameters?.() ?? 'masked',
       policyId: () => this.#policyId,
       database: plan.database,
       settings: plan.parameters,
@@ -497,9 +504,7 @@ export class Gate {
       () =>
         new CatalogKeeper({
           open: async () =>
-            new SideConnection(
-              await this.#connect(target, role, database, CATALOG_PARAMETERS),
-            ),
+            new SideConnection(await this.#connect(target, role, database, CATALOG_PARAMETERS)),
           now: this.#options.now,
           maxAgeMs: CATALOG_MAX_AGE_MS,
           timeoutMs: CATALOG_TIMEOUT_MS,
@@ -512,6 +517,7 @@ export class Gate {
     this.#live.delete(live.session.id)
     this.#cancelKeys.delete(live.cancelKey)
     this.#catalogs.release(live.catalogKey)
+    if (error?.code === 'CHANGED') this.#alarm(live, error)
     if (
       error !== null &&
       (error.code === 'PROTOCOL' || error.code === 'INTERNAL' || error.code === 'UPSTREAM')
@@ -524,6 +530,15 @@ export class Gate {
       })
     }
     if (this.#live.size === 0) this.#onEmpty?.()
+  }
+
+  /** Rows came that nothing had foreseen: a change of the schema, or a hole in the analysis. */
+  #alarm({ session, principal, target }: Live, error: DbgateError): void {
+    const { user } = principal
+    const why = error.detail ?? error.message
+    const type = 'masks.alarm'
+    this.#options.audit.note({ type, session: session.id, user, target: target.name, why })
+    this.#options.report({ session: session.id, target: target.name, user, error })
   }
 
   #regrant(live: Live): void {
