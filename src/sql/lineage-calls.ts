@@ -1,10 +1,10 @@
 import type { FuncCall, Node, WindowDef } from 'libpg-query'
 import type { CatalogFunction } from './catalog.ts'
 import { builtinEffect, isBuiltinName, isBuiltinOperator } from './functions.ts'
-import { evaluate, originsOf, starOf, traceExpressionText } from './lineage-expression.ts'
 import { traceFunctionBody } from './lineage-functions.ts'
 import type { Level } from './lineage-names.ts'
 import { candidates } from './lineage-relations.ts'
+import { traceExpressionText } from './lineage-texts.ts'
 import type { Trace } from './lineage-trace.ts'
 import {
   CONSTANT,
@@ -69,23 +69,23 @@ const EXTENSION_FUNCTIONS =
 export function traceCall(call: FuncCall, level: Level, trace: Trace): Value {
   const [schema, name = ''] = qualifiedName(call.funcname)
   const args = argumentsOf(call.args ?? [], level, trace)
-  const sorted = originsOf(call.agg_order, level, trace)
+  const sorted = trace.originsOf(call.agg_order, level)
   const filtered =
-    call.agg_filter === undefined ? NO_ORIGINS : evaluate(call.agg_filter, level, trace).from
+    call.agg_filter === undefined ? NO_ORIGINS : trace.evaluate(call.agg_filter, level).from
   const over = call.over === undefined ? NO_ORIGINS : windowOf(call.over, level, trace)
   const others = union([sorted, filtered, over])
   if (name === 'count' && others.size === 0 && isPlain({ schema, name }, trace)) {
     return countOf(call, args, trace)
   }
-  if (call.agg_distinct === true) trace.useAll(unionOf(args), 'DISTINCT')
+  if (call.agg_distinct === true) trace.decideAll(unionOf(args), 'DISTINCT')
   const value = traceFunction({ schema, name }, args, trace, call.args)
   return depending(value, others)
 }
 
 function argumentsOf(nodes: readonly Node[], level: Level, trace: Trace): Value[] {
   return nodes.map(node => {
-    const star = starOf(node, level, trace)
-    return star === undefined ? evaluate(node, level, trace) : rowOf(star)
+    const star = trace.star(node, level)
+    return star === undefined ? trace.evaluate(node, level) : rowOf(star)
   })
 }
 
@@ -98,7 +98,7 @@ function isPlain(name: Name, trace: Trace): boolean {
 
 function countOf(call: FuncCall, args: readonly Value[], trace: Trace): Value {
   const from = unionOf(args)
-  if (call.agg_distinct === true) trace.useAll(from, 'DISTINCT')
+  if (call.agg_distinct === true) trace.decideAll(from, 'DISTINCT')
   // What can fail tells by failing.
   return derived(from, args.every(isTotal) ? 'counted' : 'derived')
 }
@@ -111,11 +111,11 @@ export function windowOf(window: WindowDef, level: Level, trace: Trace): Origins
   const bounds = [window.startOffset, window.endOffset].flatMap(bound => bound ?? [])
   const from = union([
     ...named,
-    originsOf(window.partitionClause, level, trace),
-    originsOf(window.orderClause, level, trace),
-    originsOf(bounds, level, trace),
+    trace.originsOf(window.partitionClause, level),
+    trace.originsOf(window.orderClause, level),
+    trace.originsOf(bounds, level),
   ])
-  trace.useAll(from, 'WINDOW')
+  trace.decideAll(from, 'WINDOW')
   return from
 }
 

@@ -10,16 +10,16 @@ import type {
   UpdateStmt,
 } from 'libpg-query'
 import { traceCondition } from './lineage-conditions.ts'
-import { evaluate, originsOf } from './lineage-expression.ts'
+import { noteEffects } from './lineage-effects.ts'
 import { traceFrom } from './lineage-from.ts'
 import { literalOf, noteLiterals } from './lineage-literals.ts'
 import { both, type From, fromItem, type Item, type Level, NO_FROM } from './lineage-names.ts'
-import { traceQuery, withLevel } from './lineage-query.ts'
-import { noteEffects, readRelation } from './lineage-relations.ts'
+import { readRelation } from './lineage-relations.ts'
 import { traceTargets } from './lineage-targets.ts'
 import type { Trace } from './lineage-trace.ts'
 import type { Origin } from './lineage-types.ts'
 import { CONSTANT, type Column, depending, type Origins, type Value } from './lineage-value.ts'
+import { withLevel } from './lineage-with.ts'
 import type { Command } from './raw.ts'
 
 /** The relation that is changed, and what is written to its columns. */
@@ -112,7 +112,7 @@ function traceInsert(insert: InsertStmt, outer: Level | undefined, trace: Trace)
   const target = openTarget(insert.relation, isUpsert ? ['INSERT', 'UPDATE'] : ['INSERT'], trace)
   const level = withLevel(insert.withClause, outer, trace)
   const source = insert.selectStmt
-  const columns = source === undefined ? [] : traceQuery(source, level, trace)
+  const columns = source === undefined ? [] : trace.query(source, level)
   const names =
     insert.cols === undefined
       ? target.item.columns.map(({ name }) => name)
@@ -162,17 +162,17 @@ function traceConflict(
   const inside = level.showing(own)
   if (infer?.indexElems === undefined) {
     // Whatever is unique decides.
-    for (const { value } of target.item.columns) trace.useAll(value.from, 'ON CONFLICT')
+    for (const { value } of target.item.columns) trace.decideAll(value.from, 'ON CONFLICT')
   }
   for (const element of infer?.indexElems ?? []) {
     if (!('IndexElem' in element)) trace.refuse('an unusual ON CONFLICT')
     else if (element.IndexElem.expr !== undefined) {
-      trace.useAll(originsOf([element.IndexElem.expr], inside, trace), 'ON CONFLICT')
+      trace.decideAll(trace.originsOf([element.IndexElem.expr], inside), 'ON CONFLICT')
     } else {
       const reference = {
         ColumnRef: { fields: [{ String: { sval: element.IndexElem.name ?? '' } }] },
       }
-      trace.useAll(originsOf([reference], inside, trace), 'ON CONFLICT')
+      trace.decideAll(trace.originsOf([reference], inside), 'ON CONFLICT')
     }
   }
   if (infer?.whereClause !== undefined)
@@ -209,7 +209,7 @@ function assign(
   trace: Trace,
 ): void {
   for (const { name, source } of assigned(targets)) {
-    const value = source === undefined ? CONSTANT : evaluate(source, level, trace)
+    const value = source === undefined ? CONSTANT : trace.evaluate(source, level)
     write(target, name, value, source, trace)
   }
 }
@@ -267,7 +267,7 @@ function traceAction(clause: MergeWhenClause, target: Target, level: Level, trac
   const values = clause.values ?? []
   values.forEach((node, i) => {
     const name = names[i]
-    const value = evaluate(node, level, trace)
+    const value = trace.evaluate(node, level)
     if (name === undefined) trace.refuse('an unusual MERGE')
     else write(target, name, value, node, trace)
   })

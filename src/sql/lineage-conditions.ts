@@ -1,5 +1,4 @@
 import type { Node } from 'libpg-query'
-import { evaluate } from './lineage-expression.ts'
 import { literalOf } from './lineage-literals.ts'
 import type { Level } from './lineage-names.ts'
 import type { Trace } from './lineage-trace.ts'
@@ -13,9 +12,9 @@ export function traceCondition(node: Node, place: UsePlace, level: Level, trace:
     for (const part of node.BoolExpr.args ?? []) traceCondition(part, place, level, trace)
     return
   }
-  const { from } = evaluate(node, level, trace)
+  const { from } = trace.evaluate(node, level)
   const { isEquality, isJoin } = kindOf(node, level, trace)
-  for (const origin of from) trace.use(origin, place, isEquality, isJoin)
+  for (const origin of from) trace.decide(origin, place, isEquality, isJoin)
 }
 
 const NEITHER = { isEquality: false, isJoin: false }
@@ -42,6 +41,6 @@ function columnOf(node: Node, level: Level, trace: Trace): Value | undefined {
     const { arg } = node.TypeCast
     if (arg === undefined || !('ColumnRef' in arg)) return undefined
   } else if (!('ColumnRef' in node)) return undefined
-  const value = evaluate(node, level, trace)
+  const value = trace.evaluate(node, level)
   return value.flow === 'same' ? value : undefined
 }

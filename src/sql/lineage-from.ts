@@ -1,30 +1,11 @@
-import type {
-  JoinExpr,
-  JsonTable,
-  Node,
-  RangeFunction,
-  RangeSubselect,
-  RangeTableFunc,
-} from 'libpg-query'
+import type { JoinExpr, Node, RangeSubselect, RangeVar } from 'libpg-query'
 import { traceCondition } from './lineage-conditions.ts'
-import { evaluate, originsOf } from './lineage-expression.ts'
-import { both, type From, fromItem, type Item, type Level, NO_FROM } from './lineage-names.ts'
-import { cteColumns, traceQuery } from './lineage-query.ts'
+import { traceJsonTable, traceRangeFunction, traceTableFunction } from './lineage-from-functions.ts'
+import { both, type From, fromItem, itemOf, type Level, NO_FROM } from './lineage-names.ts'
 import { readRelation } from './lineage-relations.ts'
-import { nodesIn } from './lineage-shapes.ts'
 import type { Trace } from './lineage-trace.ts'
-import {
-  CONSTANT,
-  type Column,
-  derived,
-  merge,
-  type Origins,
-  union,
-  type Value,
-} from './lineage-value.ts'
-import { qualifiedName } from './walk.ts'
-
-type Alias = { readonly aliasname?: string; readonly colnames?: Node[] } | undefined
+import { CONSTANT, type Column, derived, merge, union } from './lineage-value.ts'
+import { cteColumns } from './lineage-with.ts'
 
 /** What a FROM clause makes visible, item by item: later ones may see earlier ones. */
 export function traceFrom(items: readonly Node[] | undefined, level: Level, trace: Trace): From {
@@ -45,12 +26,11 @@ function traceItem(node: Node, before: From, level: Level, trace: Trace): From {
     if ('JsonTable' in node) return traceJsonTable(node.JsonTable, lateral(), trace)
     if ('RangeTableSample' in node) {
       const { relation, args = [], repeatable } = node.RangeTableSample
-      const used = originsOf(
+      const used = trace.originsOf(
         [...args, ...(repeatable === undefined ? [] : [repeatable])],
         lateral(),
-        trace,
       )
-      trace.useAll(used, 'SAMPLE')
+      trace.decideAll(used, 'SAMPLE')
       return relation === undefined ? NO_FROM : traceItem(relation, before, level, trace)
     }
     trace.refuse(`${Object.keys(node).join()} in FROM`)
@@ -58,43 +38,8 @@ function traceItem(node: Node, before: From, level: Level, trace: Trace): From {
   })
 }
 
-/** Gives columns the names of an alias list, from the left. */
-export function renamed(
-  columns: readonly Column[],
-  names: readonly Node[] | undefined,
-): readonly Column[] {
-  if (names === undefined || names.length === 0) return columns
-  return columns.map((column, i) => {
-    const name = names[i]
-    return name !== undefined && 'String' in name
-      ? { name: name.String.sval ?? '', value: column.value }
-      : column
-  })
-}
-
-function itemOf(
-  alias: Alias,
-  columns: readonly Column[],
-  more: Partial<Pick<Item, 'open' | 'relation' | 'schema'>> & {
-    readonly name?: string | undefined
-  } = {},
-): Item {
-  const { open, relation, schema, name } = more
-  return {
-    alias: alias?.aliasname ?? name,
-    schema: alias === undefined ? schema : undefined,
-    columns: renamed(columns, alias?.colnames),
-    open,
-    relation,
-  }
-}
-
 /** A WITH query before a relation; innermost first. */
-function traceRelation(
-  range: Extract<Node, { RangeVar: unknown }>['RangeVar'],
-  level: Level,
-  trace: Trace,
-): From {
+function traceRelation(range: RangeVar, level: Level, trace: Trace): From {
   const { alias, relname: name = '', schemaname } = range
   const cte = schemaname === undefined ? level.cte(name) : undefined
   if (cte !== undefined) return fromItem(itemOf(alias, cteColumns(cte, trace), { name }))
@@ -113,7 +58,7 @@ function traceSubselect(
   if (subquery === undefined) return NO_FROM
   // Only LATERAL sees what stands beside it.
   const inner = lateral === true ? around() : level.bare
-  return fromItem(itemOf(alias, traceQuery(subquery, inner, trace)))
+  return fromItem(itemOf(alias, trace.query(subquery, inner)))
 }
 
 function traceJoin(join: JoinExpr, before: From, level: Level, trace: Trace): From {
@@ -157,159 +102,10 @@ function mergedColumn(name: string, left: From, right: From, type: string, trace
     if (found.length === 0 && side.open.length === 0) trace.refuse(`column ${name} of a join`)
     return merge([...found, ...side.open])
   })
-  for (const { from } of sides) for (const origin of from) trace.use(origin, 'JOIN', false, true)
+  for (const { from } of sides) for (const origin of from) trace.decide(origin, 'JOIN', false, true)
   const reported = type === 'JOIN_FULL' ? [] : sides.flatMap(side => side.reported)
   const all = [left, right].flatMap(side =>
     side.columns.filter(column => column.name === name).flatMap(({ value }) => value.reported),
   )
   return { name, value: { ...merge(sides), reported: type === 'JOIN_FULL' ? reported : all } }
-}
-
-/** Functions in FROM: their arguments also decide how many rows there are. */
-function traceRangeFunction(range: RangeFunction, level: Level, trace: Trace): From {
-  const { functions = [], alias, ordinality, coldeflist } = range
-  const columns: Column[] = []
-  let open: Value | undefined
-  let name: string | undefined
-  for (const node of functions) {
-    const [call, definitions] = 'List' in node ? (node.List.items ?? []) : [node]
-    if (call === undefined || !('FuncCall' in call || Object.keys(call).length === 1)) {
-      trace.refuse('a function in FROM')
-      continue
-    }
-    const defined =
-      definitions !== undefined && 'List' in definitions ? definitions.List.items : coldeflist
-    name ??= callName(call)
-    const found = functionColumns(
-      call,
-      defined,
-      functions.length === 1 ? alias : undefined,
-      level,
-      trace,
-    )
-    columns.push(...found.columns)
-    open ??= found.open
-  }
-  if (ordinality === true) columns.push({ name: 'ordinality', value: CONSTANT })
-  return fromItem(itemOf(alias, columns, { open, name }))
-}
-
-function callName(call: Node): string {
-  if ('FuncCall' in call) return qualifiedName(call.FuncCall.funcname)[1] ?? ''
-  if ('SQLValueFunction' in call) {
-    return (call.SQLValueFunction.op ?? '')
-      .replace(/^SVFOP_/, '')
-      .replace(/_N$/, '')
-      .toLowerCase()
-  }
-  return ''
-}
-
-type FunctionColumns = { readonly columns: readonly Column[]; readonly open: Value | undefined }
-
-function functionColumns(
-  call: Node,
-  definitions: readonly Node[] | undefined,
-  alias: Alias,
-  level: Level,
-  trace: Trace,
-): FunctionColumns {
-  const name = callName(call)
-  const args = 'FuncCall' in call ? (call.FuncCall.args ?? []) : []
-  // unnest(a, b) is one unnest for each.
-  if (name === 'unnest' && args.length > 1) {
-    const columns = args.map(arg => ({ name, value: derived(evaluate(arg, level, trace).from) }))
-    for (const { value } of columns) trace.useAll(value.from, 'COLUMN')
-    return { columns, open: undefined }
-  }
-  const value = evaluate(call, level, trace)
-  trace.useAll(value.from, 'COLUMN')
-  if (definitions !== undefined && definitions.length > 0) {
-    return { columns: definedColumns(definitions, value.from), open: undefined }
-  }
-  if (value.row !== undefined) return { columns: value.row.map(unreported), open: undefined }
-  const names = trace.catalog.functionsNamed.has(name)
-    ? undefined
-    : trace.catalog.systemRows.get(name)
-  if (names !== undefined && names.length > 1) {
-    return {
-      columns: names.map(column => ({ name: column, value: derived(value.from) })),
-      open: undefined,
-    }
-  }
-  const own = { name: alias?.aliasname ?? names?.[0] ?? name, value: derived(value.from) }
-  if (names?.[0] !== undefined && alias?.colnames === undefined) {
-    // One OUT parameter: it goes by its name, whatever the alias is.
-    return { columns: [{ ...own, name: names[0] }], open: undefined }
-  }
-  // A function nobody knows the columns of may have others than this one.
-  const isOpen = MANY_COLUMNS.has(name) || hasUserRows(name, trace)
-  return { columns: isOpen ? [] : [own], open: isOpen ? derived(value.from) : undefined }
-}
-
-/** Give rows whose shape the call alone does not show. */
-const MANY_COLUMNS = new Set(
-  `json_populate_record jsonb_populate_record json_populate_recordset jsonb_populate_recordset json_to_record
-  jsonb_to_record json_to_recordset jsonb_to_recordset`.split(/\s+/),
-)
-
-/** Whether a function of the database may give more than one column. */
-function hasUserRows(name: string, trace: Trace): boolean {
-  return (trace.catalog.functionsNamed.get(name) ?? []).some(
-    ({ definition, language }) => definition === undefined && language !== 'internal',
-  )
-}
-
-function unreported({ name, value }: Column): Column {
-  return { name, value: { ...value, reported: [] } }
-}
-
-function definedColumns(definitions: readonly Node[], from: Origins): Column[] {
-  return definitions.flatMap(node =>
-    'ColumnDef' in node ? [{ name: node.ColumnDef.colname ?? '', value: derived(from) }] : [],
-  )
-}
-
-/** XMLTABLE: every column may hold anything of the document. */
-function traceTableFunction(table: RangeTableFunc, level: Level, trace: Trace): From {
-  const { docexpr, rowexpr, namespaces = [], columns = [], alias } = table
-  const definitions = columns.flatMap(node =>
-    'RangeTableFuncCol' in node ? [node.RangeTableFuncCol] : [],
-  )
-  const inner = definitions.flatMap(({ colexpr, coldefexpr }) => [colexpr, coldefexpr])
-  const parts = [docexpr, rowexpr, ...namespaces, ...inner].flatMap(node => node ?? [])
-  const from = originsOf(parts, level, trace)
-  trace.useAll(from, 'COLUMN')
-  const value = derived(from)
-  return fromItem(
-    itemOf(
-      alias,
-      definitions.map(({ colname = '' }) => ({ name: colname, value })),
-      { name: 'xmltable' },
-    ),
-  )
-}
-
-function traceJsonTable(table: JsonTable, level: Level, trace: Trace): From {
-  const parts = nodesIn('JsonTable', table, ['alias', 'columns'])
-  if (parts === undefined) trace.refuse('a field of JsonTable')
-  const names: string[] = []
-  const defaults: Node[] = []
-  const pending = [...(table.columns ?? [])]
-  for (let node = pending.shift(); node !== undefined; node = pending.shift()) {
-    if (!('JsonTableColumn' in node)) {
-      trace.refuse('a column of JSON_TABLE')
-      continue
-    }
-    const { name, columns, on_empty: onEmpty, on_error: onError } = node.JsonTableColumn
-    if (columns !== undefined) pending.unshift(...columns)
-    else if (name !== undefined) names.push(name)
-    for (const behavior of [onEmpty, onError]) {
-      if (behavior !== undefined) defaults.push({ JsonBehavior: behavior })
-    }
-  }
-  const value = derived(originsOf([...(parts ?? []), ...defaults], level, trace))
-  trace.useAll(value.from, 'COLUMN')
-  const columns = names.map(name => ({ name, value }))
-  return fromItem(itemOf(table.alias, columns, { name: 'json_table' }))
 }

@@ -3,7 +3,6 @@ import type { CatalogFunction } from './catalog.ts'
 import { Facts } from './facts.ts'
 import { type From, type Item, Level } from './lineage-names.ts'
 import { readRelation, relationsNamed } from './lineage-relations.ts'
-import { traceStatement } from './lineage-statement.ts'
 import type { Trace, Traced } from './lineage-trace.ts'
 import {
   CONSTANT,
@@ -103,7 +102,7 @@ function readStatements(
   }
   const level = new Level(from, undefined)
   let last: readonly Column[] | undefined
-  for (const node of body) last = traceStatement(node, level, trace)
+  for (const node of body) last = trace.statement(node, level)
   return last ?? []
 }
 

@@ -1,4 +1,4 @@
-import type { CommonTableExpr } from 'libpg-query'
+import type { CommonTableExpr, Node } from 'libpg-query'
 import { type Column, merge, type Origins, type Value } from './lineage-value.ts'
 
 /** Something in FROM that columns can be named of. */
@@ -113,5 +113,39 @@ export class Level {
       }
     }
     return undefined
+  }
+}
+
+export type Alias = { readonly aliasname?: string; readonly colnames?: Node[] } | undefined
+
+/** Gives columns the names of an alias list, from the left. */
+export function renamed(
+  columns: readonly Column[],
+  names: readonly Node[] | undefined,
+): readonly Column[] {
+  if (names === undefined || names.length === 0) return columns
+  return columns.map((column, i) => {
+    const name = names[i]
+    return name !== undefined && 'String' in name
+      ? { name: name.String.sval ?? '', value: column.value }
+      : column
+  })
+}
+
+/** Something in FROM under its alias, or else under its own name. */
+export function itemOf(
+  alias: Alias,
+  columns: readonly Column[],
+  more: Partial<Pick<Item, 'open' | 'relation' | 'schema'>> & {
+    readonly name?: string | undefined
+  } = {},
+): Item {
+  const { open, relation, schema, name } = more
+  return {
+    alias: alias?.aliasname ?? name,
+    schema: alias === undefined ? schema : undefined,
+    columns: renamed(columns, alias?.colnames),
+    open,
+    relation,
   }
 }

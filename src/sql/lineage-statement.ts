@@ -9,10 +9,8 @@ import type {
 import { traceCall } from './lineage-calls.ts'
 import { traceChange, writeAll } from './lineage-change.ts'
 import { traceCondition } from './lineage-conditions.ts'
-import { originsOf } from './lineage-expression.ts'
 import { readAll } from './lineage-functions.ts'
 import { fromItem, Level, NO_FROM } from './lineage-names.ts'
-import { traceQuery } from './lineage-query.ts'
 import { readRelation } from './lineage-relations.ts'
 import { Trace } from './lineage-trace.ts'
 import {
@@ -41,19 +39,17 @@ const HARMLESS = new Set(
 
 /** What a statement returns; everything else it does is noted. */
 export function traceStatement(node: Node, level: Level | undefined, trace: Trace): Columns {
-  return trace.step(() => {
-    if ('SelectStmt' in node) return traceSelection(node, node.SelectStmt, level, trace)
-    const changed = traceChange(node, level, trace)
-    if (changed !== undefined) return changed.columns
-    return traceCommand(node, level, trace)
-  })
+  if ('SelectStmt' in node) return traceSelection(node, node.SelectStmt, level, trace)
+  const changed = traceChange(node, level, trace)
+  if (changed !== undefined) return changed.columns
+  return traceCommand(node, level, trace)
 }
 
 function traceCommand(node: Node, level: Level | undefined, trace: Trace): Columns {
   if ('CopyStmt' in node) return traceCopy(node.CopyStmt, level, trace)
   if ('ExplainStmt' in node) return traceExplain(node.ExplainStmt.query, level, trace)
   if ('ExecuteStmt' in node) {
-    originsOf(node.ExecuteStmt.params, level ?? new Level(NO_FROM, undefined), trace)
+    trace.originsOf(node.ExecuteStmt.params, level ?? new Level(NO_FROM, undefined))
     return traceNamed(
       trace.scope?.prepared.get(node.ExecuteStmt.name ?? ''),
       'prepared statement',
@@ -67,14 +63,14 @@ function traceCommand(node: Node, level: Level | undefined, trace: Trace): Colum
   }
   if ('DeclareCursorStmt' in node) {
     if (node.DeclareCursorStmt.query === undefined) trace.refuse('DECLARE of nothing')
-    else traceQuery(node.DeclareCursorStmt.query, level, trace)
+    else trace.query(node.DeclareCursorStmt.query, level)
     return undefined
   }
   if ('CreateTableAsStmt' in node) return traceTableAs(node.CreateTableAsStmt, level, trace)
   if ('ViewStmt' in node) {
     const { query } = node.ViewStmt
     if (query === undefined) trace.refuse('CREATE VIEW of nothing')
-    else keep(traceQuery(query, level, trace), 'CREATE VIEW', trace)
+    else keep(trace.query(query, level), 'CREATE VIEW', trace)
     return undefined
   }
   if ('CallStmt' in node) {
@@ -91,10 +87,9 @@ function traceCommand(node: Node, level: Level | undefined, trace: Trace): Colum
     }))
   }
   if ('ReturnStmt' in node && node.ReturnStmt.returnval !== undefined) {
-    const from = originsOf(
+    const from = trace.originsOf(
       [node.ReturnStmt.returnval],
       level ?? new Level(NO_FROM, undefined),
-      trace,
     )
     return [{ name: '', value: derived(from) }]
   }
@@ -113,7 +108,7 @@ function traceSelection(
   level: Level | undefined,
   trace: Trace,
 ): Columns {
-  const columns = traceQuery(node, level, trace)
+  const columns = trace.query(node, level)
   let first: SelectStmt | undefined = select
   while (first?.larg !== undefined) first = first.larg
   if (first?.intoClause === undefined) return columns
@@ -123,7 +118,7 @@ function traceSelection(
 
 function traceTableAs(create: CreateTableAsStmt, level: Level | undefined, trace: Trace): Columns {
   const { query, objtype } = create
-  const columns = query === undefined ? undefined : traceStatement(query, level, trace)
+  const columns = query === undefined ? undefined : trace.statement(query, level)
   if (columns === undefined) trace.refuse('CREATE TABLE AS of no query')
   const isView = objtype === 'OBJECT_MATVIEW'
   keep(columns ?? [], isView ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS', trace)
@@ -139,9 +134,7 @@ function traceCopy(copy: CopyStmt, level: Level | undefined, trace: Trace): Colu
     return undefined
   }
   const columns =
-    query !== undefined
-      ? traceStatement(query, level, trace)
-      : copiedColumns(relation, names, trace)
+    query !== undefined ? trace.statement(query, level) : copiedColumns(relation, names, trace)
   if (columns === undefined) trace.refuse('COPY of a statement that returns nothing')
   if (filename === undefined && isProgram !== true) return columns
   keep(columns ?? [], 'COPY TO a file or program', trace)
@@ -193,7 +186,7 @@ function copiedColumns(
 function traceExplain(query: Node | undefined, level: Level | undefined, trace: Trace): Columns {
   trace.isExplain = true
   const { result, control } = trace.controlled(() =>
-    query === undefined ? undefined : traceStatement(query, level, trace),
+    query === undefined ? undefined : trace.statement(query, level),
   )
   if (query === undefined) trace.refuse('EXPLAIN of nothing')
   const from: Origins = union([control, unionOf((result ?? []).map(({ value }) => value))])
@@ -233,7 +226,7 @@ function traceAgain(statement: Statement, trace: Trace): Columns {
     return []
   }
   const inner = new Trace(trace.shared, trace.path, undefined, trace.scope, statement)
-  const columns = traceStatement(innerOf(node, statement), undefined, inner)
+  const columns = inner.statement(innerOf(node, statement), undefined)
   trace.absorb(inner.finish(columns))
   return columns
 }
@@ -275,15 +268,15 @@ function traceDefinitions(node: Node, trace: Trace): void {
   const [type = ''] = Object.keys(node)
   if (HARMLESS.has(type)) return
   if ('AlterTableStmt' in node && isHarmlessChange(node.AlterTableStmt)) return
-  if (type === 'DoStmt' || !type.endsWith('Stmt') || trace.statement === undefined) {
+  if (type === 'DoStmt' || !type.endsWith('Stmt') || trace.judged === undefined) {
     trace.refuse(`statement ${type}`)
     return
   }
   const isIndex = type === 'IndexStmt' || type === 'CreateStatsStmt'
-  const { kind, objects } = trace.statement
+  const { kind, objects } = trace.judged
   const what = [kind, ...objects].join(' ')
-  const from = isIndex ? indexed(node, trace) : readAll(trace.statement, what, trace)
-  if (isIndex) trace.useAll(from, 'INDEX')
+  const from = isIndex ? indexed(node, trace) : readAll(trace.judged, what, trace)
+  if (isIndex) trace.decideAll(from, 'INDEX')
   else if (from.size > 0) trace.store(undefined, from, what)
 }
 
@@ -319,5 +312,5 @@ function indexed(node: Node, trace: Trace): Origins {
     return name === undefined ? [] : [{ ColumnRef: { fields: [{ String: { sval: name } }] } }]
   })
   const where = 'IndexStmt' in node ? node.IndexStmt.whereClause : undefined
-  return originsOf(where === undefined ? expressions : [...expressions, where], level, trace)
+  return trace.originsOf(where === undefined ? expressions : [...expressions, where], level)
 }

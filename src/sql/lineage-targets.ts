@@ -1,5 +1,4 @@
 import type { Node, ResTarget, SubLink } from 'libpg-query'
-import { evaluate, starOf } from './lineage-expression.ts'
 import type { Level } from './lineage-names.ts'
 import type { Trace } from './lineage-trace.ts'
 import type { Column } from './lineage-value.ts'
@@ -18,10 +17,10 @@ export function traceTargets(
       trace.refuse('an unusual output')
       continue
     }
-    const star = starOf(target.val, level, trace)
+    const star = trace.star(target.val, level)
     if (star !== undefined) columns.push(...star)
     else {
-      const value = evaluate(target.val, level, trace)
+      const value = trace.evaluate(target.val, level)
       columns.push({ name: target.name ?? outputName(target.val, trace) ?? '?column?', value })
     }
   }

@@ -1,8 +1,9 @@
-import type { Node } from 'libpg-query'
+import type { Node, SelectStmt } from 'libpg-query'
 import type { Catalog } from './catalog.ts'
 import type { CatalogLookup, SearchPath } from './catalog-lookup.ts'
+import type { Level } from './lineage-names.ts'
 import type { ColumnUse, LineageLiteral, Origin, Stored, UsePlace } from './lineage-types.ts'
-import { type Column, NO_ORIGINS, type Origins } from './lineage-value.ts'
+import { type Column, NO_ORIGINS, type Origins, unionOf, type Value } from './lineage-value.ts'
 import type { Scope } from './scope.ts'
 import type { Statement } from './statement.ts'
 
@@ -17,8 +18,27 @@ export type Traced = {
   readonly unknown: Iterable<string>
 }
 
+/** How each kind of node is read; handed in, because they are made of each other. */
+export type Tracers = {
+  readonly evaluate: (node: Node, level: Level, trace: Trace) => Value
+  readonly star: (node: Node, level: Level, trace: Trace) => readonly Column[] | undefined
+  readonly query: (node: Node, outer: Level | undefined, trace: Trace) => readonly Column[]
+  readonly select: (
+    select: SelectStmt,
+    outer: Level | undefined,
+    trace: Trace,
+    onFirst?: (columns: readonly Column[]) => void,
+  ) => readonly Column[]
+  readonly statement: (
+    node: Node,
+    level: Level | undefined,
+    trace: Trace,
+  ) => readonly Column[] | undefined
+}
+
 /** What all texts of one catalog share. */
 export type Shared = {
+  readonly tracers: Tracers
   readonly catalog: Catalog
   /** Parses a text; undefined when it can't be. */
   readonly parse: (text: string) => readonly Node[] | undefined
@@ -65,7 +85,7 @@ export class Trace {
   readonly path: SearchPath
   readonly scope: Scope | undefined
   /** What the statement was judged to do, where the text is one that was sent. */
-  readonly statement: Statement | undefined
+  readonly judged: Statement | undefined
   /** Literals of texts that the client did not send have no place in its text. */
   readonly isOwnText: boolean
   readonly text: Buffer | undefined
@@ -93,7 +113,7 @@ export class Trace {
     this.shared = shared
     this.path = path
     this.scope = scope
-    this.statement = statement
+    this.judged = statement
     this.text = text
     this.isOwnText = text !== undefined
   }
@@ -114,6 +134,40 @@ export class Trace {
     }
   }
 
+  /** What an expression is worth. */
+  evaluate(node: Node, level: Level): Value {
+    return this.step(() => this.shared.tracers.evaluate(node, level, this))
+  }
+
+  /** All origins of some expressions. */
+  originsOf(nodes: readonly Node[] | undefined, level: Level): Origins {
+    return nodes === undefined ? NO_ORIGINS : unionOf(nodes.map(node => this.evaluate(node, level)))
+  }
+
+  /** What a star in a list of outputs stands for; undefined when the node is no star. */
+  star(node: Node, level: Level): readonly Column[] | undefined {
+    return this.shared.tracers.star(node, level, this)
+  }
+
+  /** What a query, or a change that gives rows, returns. */
+  query(node: Node, outer: Level | undefined): readonly Column[] {
+    return this.step(() => this.shared.tracers.query(node, outer, this))
+  }
+
+  /** What a SELECT returns. `onFirst` gets the columns of the first arm of a set operation before the second is read. */
+  select(
+    select: SelectStmt,
+    outer: Level | undefined,
+    onFirst?: (columns: readonly Column[]) => void,
+  ): readonly Column[] {
+    return this.step(() => this.shared.tracers.select(select, outer, this, onFirst))
+  }
+
+  /** What a statement returns. */
+  statement(node: Node, level: Level | undefined): readonly Column[] | undefined {
+    return this.step(() => this.shared.tracers.statement(node, level, this))
+  }
+
   refuse(why: string): void {
     this.unknown.add(why)
   }
@@ -122,7 +176,7 @@ export class Trace {
     return [...this.#uses.values()].flatMap(uses => [...uses.values()])
   }
 
-  use(origin: Origin, place: UsePlace, isEquality = false, isJoin = false): void {
+  decide(origin: Origin, place: UsePlace, isEquality = false, isJoin = false): void {
     this.#control.add(origin)
     let uses = this.#uses.get(origin)
     if (uses === undefined) {
@@ -133,8 +187,8 @@ export class Trace {
     if (!uses.has(key)) uses.set(key, { origin, place, isEquality, isJoin })
   }
 
-  useAll(origins: Origins, place: UsePlace): void {
-    for (const origin of origins) this.use(origin, place)
+  decideAll(origins: Origins, place: UsePlace): void {
+    for (const origin of origins) this.decide(origin, place)
   }
 
   store(target: Origin | undefined, from: Origins, where: string): void {
@@ -155,7 +209,7 @@ export class Trace {
   /** Adds what another text does, but not what it returns. */
   absorb(traced: Traced): void {
     for (const { origin, place, isEquality, isJoin } of traced.uses) {
-      this.use(origin, place, isEquality, isJoin)
+      this.decide(origin, place, isEquality, isJoin)
     }
     this.stored.push(...traced.stored)
     for (const relation of traced.relations) this.relations.add(relation)

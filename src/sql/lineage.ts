@@ -2,8 +2,11 @@ import type { Node } from 'libpg-query'
 import type { Catalog } from './catalog.ts'
 import type { CatalogLookup } from './catalog-lookup.ts'
 import { traceFunction } from './lineage-calls.ts'
+import { evaluate } from './lineage-expression.ts'
+import { traceQuery, traceSelect } from './lineage-query.ts'
+import { starOf } from './lineage-references.ts'
 import { traceStatement } from './lineage-statement.ts'
-import { OriginTable, type Shared, Trace, TraceLimit } from './lineage-trace.ts'
+import { OriginTable, type Shared, Trace, TraceLimit, type Tracers } from './lineage-trace.ts'
 import { type Lineage, type LineageColumn, type Stored, unknownLineage } from './lineage-types.ts'
 import type { Column } from './lineage-value.ts'
 import type { Scope } from './scope.ts'
@@ -12,6 +15,14 @@ import { ParserMissing } from './stored.ts'
 
 /** Larger texts are not worked out: it would hold up everybody else. */
 const MAX_TEXT_LENGTH = 128 * 1024
+
+const TRACERS: Tracers = {
+  evaluate,
+  star: starOf,
+  query: traceQuery,
+  select: traceSelect,
+  statement: traceStatement,
+}
 
 type Known = {
   readonly catalog: Catalog
@@ -70,6 +81,7 @@ export class Lineages {
     const shared = known.get(scope.searchPath)
     if (shared !== undefined) return shared
     const made: Shared = {
+      tracers: TRACERS,
       catalog,
       parse: this.#sources.parse,
       lookup: this.#sources.lookup(catalog, scope),
@@ -88,7 +100,7 @@ export class Lineages {
     if (node === undefined || nodes?.length !== 1) return unknownLineage('the text')
     const text = Buffer.from(statement.text)
     const trace = new Trace(shared, shared.running, text, scope, statement)
-    const columns = traceStatement(node, undefined, trace)
+    const columns = trace.statement(node, undefined)
     noteAmbient(trace)
     for (const why of statement.notUnderstood) trace.refuse(why)
     noteRelations(statement, trace)
