@@ -1,22 +1,19 @@
 import { string as arg } from '@oclif/core/args'
 import { integer, string } from '@oclif/core/flags'
-import type { AuditEntry } from '../src/api/index.ts'
-import { table, visible } from '../src/terminal.ts'
+import type { AuditPage } from '../src/api/index.ts'
+import { auditTable, counted, DEFAULT_SINCE, momentOf } from './audit-lines.ts'
 import { BaseCommand } from './base.ts'
-import { usage } from './report.ts'
 import { openSignedIn } from './signed-in.ts'
-import { clockTime, parseMoment } from './times.ts'
-
-const DEFAULT_SINCE = '24h'
 
 export default class AuditSearch extends BaseCommand {
   static override summary = 'who ran what, and what became of it'
   static override description =
-    'Words are looked for in the SQL; key:value narrows down (user target verdict table class kind via rule session role outcome rows:>1000 ms:>500), a comma separates alternatives, - turns one round. All must hold. Whoever is not an auditor sees only their own statements.'
+    'Words are looked for in the SQL; key:value narrows down (user target verdict table class kind via rule session role request masked outcome sqlstate rows:>1000 ms:>500), a comma separates alternatives, - turns one round. All must hold. What tools ask by themselves (background) is left out; background:yes shows it. Whoever is not an auditor sees only their own statements.'
   static override usage = 'audit search [QUERY...] [flags]'
   static override examples = [
     'dbgate audit search',
     'dbgate audit search user:ana verdict:denied --since 7d',
+    'dbgate audit search table:orders verdict:approved --since 7d',
     'dbgate audit search table:orders class:write --json',
     'dbgate audit search -- -via:psql delete',
   ]
@@ -39,82 +36,46 @@ export default class AuditSearch extends BaseCommand {
 
   override async run(): Promise<void> {
     const { argv, flags } = await this.parse(AuditSearch)
-    const { io } = this
-    const since = momentOf(flags.since ?? DEFAULT_SINCE, 'since', io.now())
-    const until = flags.until === undefined ? undefined : momentOf(flags.until, 'until', io.now())
+    const now = this.io.now()
+    const from = flags.since ?? DEFAULT_SINCE
+    const since = momentOf(from, 'since', 'audit search', now)
+    const until =
+      flags.until === undefined ? undefined : momentOf(flags.until, 'until', 'audit search', now)
     const q = argv.map(String).join(' ')
-    const { api } = await openSignedIn(io, flags.server)
-    const entries = await api.audit({ q, since, until, limit: flags.limit })
+    const { api } = await openSignedIn(this.io, flags.server)
+    const asked = { q, since, until, limit: flags.limit }
     if (flags.json) {
-      for (const entry of entries) this.terminal.out(JSON.stringify(entry.raw))
+      for (const { raw } of await api.audit(asked)) this.terminal.out(JSON.stringify(raw))
       return
     }
-    this.#print(entries, flags.since ?? DEFAULT_SINCE, flags.limit)
+    const time = /^\d+[smhd]$/.test(from) ? `the last ${spelled(from)}` : `the time since ${from}`
+    this.#print(await api.auditPage(asked), time)
   }
 
-  #print(entries: readonly AuditEntry[], since: string, limit: number): void {
+  #print({ entries, counts }: AuditPage, time: string): void {
     const { terminal } = this
+    const dot = ` ${terminal.marks.dot} `
+    const own = counts?.everybody === false ? ['only your own statements'] : []
+    const { matches = entries.length, hidden = 0, total, limit = Infinity } = counts ?? {}
     if (entries.length === 0) {
-      terminal.say(`No statements match (since ${since}).`)
+      const all = total === undefined ? '' : ` ${counted(total, limit)} statements in ${time}`
+      terminal.say([`No statements match.${all}`, ...hiddenPart(hidden, limit), ...own].join(dot))
       return
     }
-    const rows = entries.map(entry => this.#cells(entry))
-    const columns = [
-      { title: 'TIME' },
-      { title: 'USER' },
-      { title: 'ON' },
-      {
-        title: 'VERDICT',
-        paint: (text: string, row: number) => this.#paintVerdict(entries[row], text),
-      },
-      { title: 'SQL', flexible: true },
-      { title: 'ROWS', align: 'right' as const },
-    ]
-    // A pipe gets every statement whole; only a screen has a width.
-    const width = terminal.isOutTTY ? terminal.columns : Number.MAX_SAFE_INTEGER
-    for (const line of table(columns, rows, width)) terminal.out(line)
+    for (const line of auditTable(terminal, entries, this.io.now())) terminal.out(line)
     if (!terminal.isOutTTY) return
-    const more = entries.length === limit ? ', there may be more: --limit' : ''
-    terminal.say(terminal.paint.dim(`${entries.length} since ${since}${more}`))
-  }
-
-  #cells(entry: AuditEntry): readonly string[] {
-    const user = entry.user.split('@')[0] ?? entry.user
-    const isKnownAgent = entry.agent !== undefined && entry.agent !== 'unknown'
-    return [
-      clockTime(entry.at, this.io.now()),
-      isKnownAgent ? `${user}/${entry.agent}` : user,
-      entry.target,
-      this.#verdict(entry),
-      entry.sql.replace(/\s+/g, ' ').trim(),
-      entry.rows === undefined ? '-' : String(entry.rows),
-    ].map(text => visible(text))
-  }
-
-  /** What was decided and, for what was allowed, what became of it. */
-  #verdict({ verdict, rule, outcome, sqlstate }: AuditEntry): string {
-    const { marks } = this.terminal
-    if (verdict === 'deny') return `${marks.no} ${rule ?? 'denied'}`
-    if (verdict === 'hold') return `${marks.wait} held`
-    if (outcome === 'ok') return `${marks.ok} ran`
-    if (outcome === undefined) return `${marks.wait} no end yet`
-    const code = sqlstate === undefined ? '' : ` ${sqlstate}`
-    return `${marks.note} ${outcome}${code}`
-  }
-
-  #paintVerdict(entry: AuditEntry | undefined, text: string): string {
-    if (entry?.verdict === 'deny') return this.terminal.paintOut.red(text)
-    return entry?.verdict === 'hold' ? this.terminal.paintOut.yellow(text) : text
+    const shown = `${entries.length} of ${counted(matches, limit)}`
+    const parts = [shown, time.replace(/^the /, ''), ...hiddenPart(hidden, limit), ...own]
+    terminal.say(terminal.paint.dim(parts.join(dot)))
+    if (entries.length < matches) terminal.say(terminal.paint.dim('the newest ones: --limit'))
   }
 }
 
-function momentOf(text: string, flag: string, now: number): number {
-  const at = parseMoment(text, now)
-  if (at === undefined)
-    throw usage(
-      `--${flag} is not a time: ${text}`,
-      'audit search',
-      'Such as 15m, 24h, 7d or 2026-03-01T12:00Z.',
-    )
-  return at
+function hiddenPart(hidden: number, limit: number): readonly string[] {
+  if (hidden === 0) return []
+  return [`${counted(hidden, limit)} background statements hidden (background:yes)`]
+}
+
+function spelled(span: string): string {
+  return span.replace('s', ' s').replace('m', ' min').replace('h', ' h').replace('d', ' d')
 }

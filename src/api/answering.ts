@@ -27,7 +27,7 @@ export type AnsweringOptions = {
     principal: Principal,
     target: string,
   ) => { readonly grant: Grant; readonly target: TargetConfig } | undefined
-  readonly index: Pick<AuditIndex, 'search'>
+  readonly index: Pick<AuditIndex, 'search' | 'count' | 'rebuild' | 'status'>
   readonly verifyLog: () => Promise<Verification>
   readonly note: (record: NoteRecord) => void
   /** The published, non-confidential secret some issuers demand of native applications. */
@@ -73,7 +73,8 @@ export class Answering {
       case 'targets':
         return this.#targets(principal)
       case 'audit':
-        return query.has('verify') ? this.#verify(principal) : this.#search(principal, query)
+        if (query.has('verify')) return this.#verify(principal)
+        return query.has('reindex') ? this.#reindex(principal) : this.#search(principal, query)
       default:
         return route satisfies never
     }
@@ -116,17 +117,36 @@ export class Answering {
     })
   }
 
+  /** With `after` it goes on where somebody stopped; with `counts` it tells how many there are, too. */
   async #search(principal: Principal, query: URLSearchParams): Promise<unknown> {
     const text = query.get('q') ?? ''
-    const found = await this.#options.index.search(text, {
+    const isAuditor = this.isAuditor(principal)
+    const after = wholeOf(query, 'after')
+    const options = {
       since: timeOf(query, 'since'),
       until: timeOf(query, 'until'),
       limit: limitOf(query),
-      only: this.isAuditor(principal) ? undefined : principal,
+      after,
+      only: isAuditor ? undefined : { issuer: principal.issuer, subject: principal.subject },
       hideBackground: true,
-    })
-    this.#note(principal, 'search', text, found.length)
-    return found
+    }
+    const found = await this.#options.index.search(text, options)
+    const action = query.get('for') === 'export' ? 'export' : 'search'
+    // Whoever follows the log asks each second: what shows nothing needs no record.
+    if (after === undefined || found.length > 0) this.#note(principal, action, text, found.length)
+    if (!query.has('counts')) return found
+    const counts = await this.#options.index.count(text, options)
+    return { entries: found, counts: { ...counts, everybody: isAuditor } }
+  }
+
+  async #reindex(principal: Principal): Promise<unknown> {
+    if (!this.isAuditor(principal)) {
+      throw new DbgateError('DENIED', 'only auditors have the index built anew')
+    }
+    await this.#options.index.rebuild()
+    const status = await this.#options.index.status()
+    this.#note(principal, 'reindex', '', status.statements)
+    return status
   }
 
   async #verify(principal: Principal): Promise<unknown> {
@@ -159,6 +179,13 @@ function timeOf(query: URLSearchParams, name: string): number | undefined {
     throw new DbgateError('USAGE', `${name} is not a time: ${JSON.stringify(text)}`)
   }
   return at
+}
+
+function wholeOf(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new DbgateError('USAGE', `${name} is not a number: ${JSON.stringify(text)}`)
 }
 
 function limitOf(query: URLSearchParams): number {

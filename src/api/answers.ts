@@ -55,6 +55,8 @@ export type TargetAnswer = GrantedTarget & {
 /** One line of `dbgate audit search`: a statement and what became of it. */
 export type AuditEntry = {
   readonly id: string
+  /** The record's number in the log. */
+  readonly n: number
   readonly at: number
   readonly user: string
   readonly agent: string | undefined
@@ -69,6 +71,9 @@ export type AuditEntry = {
   readonly rows: number | undefined
   readonly durationMs: number | undefined
   readonly sqlstate: string | undefined
+  /** The request it was held for or let through by, and who approved that. */
+  readonly request: string | undefined
+  readonly approvedBy: readonly string[]
   /** The record as the server sent it, for `--json`. */
   readonly raw: JsonObject
 }
@@ -132,6 +137,7 @@ export function readAudit(value: unknown): readonly AuditEntry[] {
     const raw = object(item, where)
     return {
       id: text(raw.id, `${where}.id`),
+      n: maybe(raw.n, `${where}.n`, number) ?? 0,
       at: instant(raw.t, `${where}.t`),
       user: text(raw.user, `${where}.user`),
       agent: maybe(raw.via, `${where}.via`, text),
@@ -145,9 +151,43 @@ export function readAudit(value: unknown): readonly AuditEntry[] {
       rows: maybe(raw.rows, `${where}.rows`, number),
       durationMs: maybe(raw.ms, `${where}.ms`, number),
       sqlstate: maybe(raw.sqlstate, `${where}.sqlstate`, text),
+      request: maybe(raw.request, `${where}.request`, text),
+      approvedBy: maybe(raw.approved_by, `${where}.approved_by`, texts) ?? [],
       raw,
     }
   })
+}
+
+/** Entries with how many there are; a count that has reached `limit` may be higher. */
+export type AuditPage = {
+  readonly entries: readonly AuditEntry[]
+  readonly counts:
+    | {
+        readonly matches: number
+        readonly hidden: number
+        readonly total: number
+        readonly limit: number
+        /** Everybody's statements, not only those of whoever asks. */
+        readonly everybody: boolean
+      }
+    | undefined
+}
+
+/** Servers that do not count answer with the entries alone. */
+export function readAuditPage(value: unknown): AuditPage {
+  if (Array.isArray(value)) return { entries: readAudit(value), counts: undefined }
+  const root = object(value, 'audit')
+  const counts = object(root.counts, 'counts')
+  return {
+    entries: readAudit(root.entries),
+    counts: {
+      matches: number(counts.matches, 'counts.matches'),
+      hidden: number(counts.hidden, 'counts.hidden'),
+      total: number(counts.total, 'counts.total'),
+      limit: number(counts.limit, 'counts.limit'),
+      everybody: boolean(counts.everybody, 'counts.everybody'),
+    },
+  }
 }
 
 /** What a check of the audit log found, from the server or from a local one. */

@@ -4,8 +4,10 @@ import type { TLSSocket } from 'node:tls'
 import { DbgateError, isErrorCode } from '../errors.ts'
 import {
   type AuditEntry,
+  type AuditPage,
   type Discovery,
   readAudit,
+  readAuditPage,
   readDiscovery,
   readTargets,
   readVerification,
@@ -16,7 +18,7 @@ import {
 } from './answers.ts'
 import { type Call, createRequestsClient, type RequestsClient } from './requests-client.ts'
 import { createSessionsClient, type SessionsClient } from './sessions-client.ts'
-import { maybe, object, text, texts } from './shape.ts'
+import { maybe, number, object, text, texts } from './shape.ts'
 import { readLines } from './stream-lines.ts'
 import { connectTls, type ServerAddress, serverName, type TlsSessions } from './transport.ts'
 
@@ -26,6 +28,10 @@ export type AuditQuery = {
   readonly since?: number | undefined
   readonly until?: number | undefined
   readonly limit?: number | undefined
+  /** Only records after this number, the oldest first. */
+  readonly after?: number | undefined
+  /** What it is asked for, where that is to be on record. */
+  readonly for?: 'export' | undefined
 }
 
 /** The control API of one server, typed. Each call is one request on a connection of its own. */
@@ -37,6 +43,10 @@ export type ApiClient = RequestsClient &
     /** Only the targets this principal may use. */
     targets(): Promise<readonly TargetAnswer[]>
     audit(query: AuditQuery): Promise<readonly AuditEntry[]>
+    /** The same, with how many there are. */
+    auditPage(query: AuditQuery): Promise<AuditPage>
+    /** Has the index of the audit log built anew, and returns how many statements are in it. */
+    reindexAudit(): Promise<number>
     /** The server's own check of its audit log, as it reports it. */
     verifyAudit(): Promise<VerificationAnswer>
     /** Tells the server that the sign-in was renewed: this principal's live sessions go on until the new expiry. */
@@ -53,6 +63,8 @@ export type ApiClientOptions = {
   readonly timeoutMs?: number
 }
 
+/** Millions of records take minutes. */
+const REINDEX_MS = 3_600_000
 const DEFAULT_ANSWER_MS = 15_000
 /** An answer longer than this is not one of ours. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -80,6 +92,12 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     whoami: async () => readWhoami(await get('/api/v1/whoami')),
     targets: async () => readTargets(await get('/api/v1/targets')),
     audit: async query => readAudit(await get(`/api/v1/audit?${auditParameters(query)}`)),
+    auditPage: async query =>
+      readAuditPage(await get(`/api/v1/audit?${auditParameters(query)}&counts`)),
+    reindexAudit: async () => {
+      const answer = await call('GET', 'audit?reindex', { moreMs: REINDEX_MS })
+      return number(object(answer, 'status').statements, 'status.statements')
+    },
     verifyAudit: async () => readVerification(await get('/api/v1/audit?verify')),
     renew: async () => {
       await send(options, 'POST', '/api/v1/renew', await options.token())

@@ -8,6 +8,7 @@
 export { Answering, type AnsweringOptions, type SessionView } from './answering.ts'
 export {
   type AuditEntry,
+  type AuditPage,
   type Discovery,
   type GrantedTarget,
   type LoginOffer,

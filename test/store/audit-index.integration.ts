@@ -259,10 +259,10 @@ describe('store/audit-index', () => {
     const place = new Place()
     try {
       const log = await place.openLog()
-      const approved = {
+      const approved: Told = {
         ...{ session: ana, text: 'DELETE FROM orders', request: 'h-7f3k' },
-        ...{ verdict: 'hold', rule: 'writes' },
-      } as const
+        ...{ verdict: 'hold' as const, rule: 'writes' },
+      }
       const said = { issuer: 'i', subject: '2', user: 'ben@acme.dev' }
       log.note({
         ...{ type: 'request.filed', id: 'h-7f3k', state: 'waiting', ...said, agent: '' },
