@@ -22,6 +22,7 @@ import {
   type Address,
   type Loaded,
   loadServerConfig,
+  ownMaskKey,
   resolveCredential,
   resolveSecret,
   type ServerConfig,
@@ -31,6 +32,7 @@ import { asDbgateError, DbgateError, systemCode } from './errors.ts'
 import { createDirectListener, Gate } from './gate/index.ts'
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
 import { Keeping, openRecordings } from './keeping.ts'
+import { openMasks } from './mask/index.ts'
 import { Notifications } from './notify/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
 import { AuditLog, findRecording, type Recordings, readRecording } from './record/index.ts'
@@ -127,7 +129,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   })
   const keeping = await Keeping.open(options, config, audit)
   const masks = new MaskMemory(join(config.stateDir, 'masks.jsonl'))
-  const parts = { tls, audit, recordings, keeping, analyser, index, holds, approvals, masks }
+  const maskKey = await ownMaskKey(config.stateDir, options.randomBytes)
+  const parts = {
+    maskKey,
+    tls,
+    audit,
+    recordings,
+    keeping,
+    analyser,
+    index,
+    holds,
+    approvals,
+    masks,
+  }
   const server = new RunningGate(options, loaded, parts)
   approvals.expireAtStart() // Only now does anybody hear of it.
   await server.listen()
@@ -144,6 +158,7 @@ type Parts = {
   readonly holds: HoldStore
   readonly approvals: Approvals
   readonly masks: MaskMemory
+  readonly maskKey: Buffer
 }
 
 /** What a reload replaces as a whole. */
@@ -188,6 +203,8 @@ class RunningGate implements RunningServer {
       policyId: this.#ruling.policyDigest,
       targets: loaded.config.targets,
       limits: loaded.config.limits,
+      masks: openMasks({ key: parts.maskKey }),
+      parameters: () => this.#ruling.config.recording.parameters,
       maskMemory: {
         of: place => parts.masks.of(place),
         learn: (place, seen, gone) => this.#learn(place, seen, gone),

@@ -16,6 +16,7 @@ export {
   resolveSecret,
 } from './credentials.ts'
 export { type Loaded, type LoadedPolicy, loadPolicy, loadServerConfig } from './load.ts'
+export { ownMaskKey } from './mask-key.ts'
 export type {
   AccessEntry,
   ApproveTerms,
