@@ -103,7 +103,7 @@ function body(state: PlayerState, marks: Marks): readonly PlayerLine[] {
     ...shown,
     ...filler,
     faint(legendOf(state, marks)),
-    plain(promptOf(state)),
+    plain(promptOf(state, marks)),
     { text: state.note === undefined ? '' : ` ${marks.note} ${state.note}`, tone: 'waiting' },
   ]
 }
@@ -128,7 +128,8 @@ function legendOf(state: PlayerState, marks: Marks): string {
   return `   ${legend}${filter}   this replay is on record`
 }
 
-function promptOf({ mode }: PlayerState): string {
+function promptOf({ mode }: PlayerState, marks: Marks): string {
+  const arrows = marks.ok === '✓' ? '← →' : '<- ->'
   switch (mode.is) {
     case 'find':
       return ` find: ${mode.typed}_   (enter, esc back)`
@@ -137,7 +138,7 @@ function promptOf({ mode }: PlayerState): string {
     case 'help':
       return ' any key goes back'
     default:
-      return ' space play  . , step  ← → 10 s  [ ] marker  < > speed  / find  enter all  ? help'
+      return ` space play  , . step  ${arrows} 10 s  [ ] mark  < > speed  / find  enter all  ? help`
   }
 }
 

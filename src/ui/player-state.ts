@@ -136,6 +136,19 @@ export function resizePlayer(state: PlayerState, size: PlayerState['size']): Pla
 
 /** The player after a key, and what the key asks for. Pure. */
 export function pressPlayer(before: PlayerState, key: PlayerKey): Pressed {
+  const characters = [...key.input]
+  if (characters.length < 2) return pressOne(before, key)
+  // Who types fast is read in one piece.
+  let pressed: Pressed = { state: before }
+  for (const input of characters) {
+    const isEnter = input === '\r' || input === '\n'
+    pressed = pressOne(pressed.state, isEnter ? { input: '', name: 'return' } : { input })
+    if (pressed.effect !== undefined) return pressed
+  }
+  return pressed
+}
+
+function pressOne(before: PlayerState, key: PlayerKey): Pressed {
   const state = { ...before, note: undefined }
   if (key.name === 'interrupt') return { state, effect: { what: 'interrupt' } }
   switch (state.mode.is) {
@@ -295,11 +308,8 @@ function type(
   if (name === 'backspace') {
     return { state: { ...state, mode: { is, typed: [...typed].slice(0, -1).join('') } } }
   }
-  // Who types fast may be read in one piece with the enter behind it.
-  const [text = '', ...rest] = input.split(/[\r\n]/)
-  const all = (typed + (name === undefined ? visible(text) : '')).slice(0, MAX_TYPED)
-  if (name !== 'return' && rest.length === 0)
-    return { state: { ...state, mode: { is, typed: all } } }
+  const all = (typed + (name === undefined ? visible(input) : '')).slice(0, MAX_TYPED)
+  if (name !== 'return') return { state: { ...state, mode: { is, typed: all } } }
   const done: PlayerState = { ...state, mode: { is: 'playing' } }
   if (all.trim() === '') return { state: done }
   if (is === 'find') return { state: found({ ...done, sought: all }, 1) }

@@ -71,6 +71,9 @@ export class Timeline {
   }
 }
 
+/** Going back from a place, one does not want to come to what is there already. */
+const SAME_MS = 1_000
+
 /** The marker after a place, or before it; a place is a time and an entry. */
 export function markerBeside(
   markers: readonly Marker[],
@@ -80,7 +83,7 @@ export function markerBeside(
   const isAfter = (marker: Marker): boolean =>
     marker.at > at || (marker.at === at && marker.entry > entry)
   const isBefore = (marker: Marker): boolean =>
-    marker.at < at || (marker.at === at && marker.entry < entry)
+    marker.at < at - SAME_MS || (marker.at <= at && marker.entry < entry)
   return way === 1 ? markers.find(isAfter) : markers.findLast(isBefore)
 }
 

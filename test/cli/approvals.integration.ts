@@ -158,6 +158,24 @@ describe('approving, against a real server', function () {
     assert.equal((await running.ended).code, 0)
   })
 
+  it('asks on a line where CI is set, since no screen is drawn there', async () => {
+    const { id, running } = await held('delete from orders where id = 8')
+    const screen = await terminal({ ...cli, env: { ...cli.env, ...env.ben } }, ['approve', id], {
+      more: { CI: 'true' },
+    })
+    try {
+      await until('the question', async () =>
+        (await screen.text()).includes('Type yes to approve:'),
+      )
+      assert.match(await screen.text(), /delete from orders where id = 8/)
+      await screen.press('y', 'e', 's', 'Enter')
+      await until('the end', async () => (await screen.text()).includes('exit 0'))
+    } finally {
+      await screen.close()
+    }
+    assert.equal((await running.ended).code, 0)
+  })
+
   it('prints nothing of a statement that a terminal would obey', async () => {
     const { id, running } = await held(
       "delete from orders where note = '\u001b]52;c;aGk=\u0007\u001b[8m\u009b2J\u202e\u200b'",

@@ -163,7 +163,7 @@ describe('ui/player', function () {
     assert.equal(next.cursor, 3)
     assert.equal(press(next, 'N').state.cursor, 0)
     assert.match(screen(press(next, 'n').state), /not found after this/)
-    assert.equal(press(opened(), { input: '/' }, { input: 'drop\r' }).state.cursor, 2)
+    assert.equal(press(opened(), { input: '/drop\r' }).state.cursor, 2)
   })
 
   it('shows only what is marked, or what was asked for', () => {
