@@ -10,7 +10,6 @@ import {
   wrongNames,
 } from './cross-checks.ts'
 import { isRecord, valueAt } from './explain.ts'
-import { NOT_YET } from './later.ts'
 import { checkMask } from './policy-mask-checks.ts'
 import { checkNotify, checkTargets, type Known, unknownName } from './policy-names.ts'
 import { checkRule, ruleNames } from './policy-rule-checks.ts'
@@ -110,10 +109,6 @@ function checkAccess(policy: Source, known: Known, found: Findings): void {
 function checkLimits(policy: Source, known: Known, found: Findings): void {
   for (const index of list(valueAt(policy.value, ['limits'])).keys()) {
     const at = ['limits', index]
-    if (valueAt(policy.value, [...at, 'rows']) !== undefined) {
-      const message = `"rows": ${NOT_YET}`
-      found.problems.push(policy.problemAtKey([...at, 'rows'], message))
-    }
     found.problems.push(...checkTargets(policy, [...at, 'on'], known))
     const named = list(valueAt(policy.value, [...at, 'roles']))
     for (const [item, role] of named.entries()) {

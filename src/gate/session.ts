@@ -158,8 +158,11 @@ export class Session {
       target: () => this.grant.target,
       stop: options.cancel,
       send: bytes => this.#sendOwn(bytes),
-      stopping: over => this.#waitFor(over.then(() => () => undefined)),
-      told: () => this.#goOn(),
+      stopping: over => this.#holdBack(over),
+      told: () => {
+        this.#goOn()
+        if (!this.#downstream.writableNeedDrain) this.#upstream.resume()
+      },
     })
     this.#stopwatch = new Stopwatch({
       clock: options.clock,
@@ -298,6 +301,12 @@ export class Session {
       },
       cause => this.#fail(cause),
     )
+  }
+
+  /** Sends nothing more while a statement is being stopped. */
+  #holdBack(over: Promise<void>): void {
+    const { at } = this.#phase
+    if (at === 'open' || at === 'leaving') this.#waitFor(over.then(() => () => undefined))
   }
 
   #resume(resume: Resume): void {

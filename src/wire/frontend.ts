@@ -208,7 +208,7 @@ export function encodeExecute(portal: string): Buffer {
 }
 
 export function encodeFlush(): Buffer {
-  return new MessageWriter('Flush', FrontendTag.Flush).end()
+  return serialize.flush()
 }
 
 export function encodeSync(): Buffer {

@@ -92,7 +92,7 @@ tests: [{ as: { §group: [x], user: a }, on: prod, expect: [{ sql: SELECT 1, giv
 functions: { app.total: §read, §"app.*": reads }
 unknown: §reject
 mode: { prod: §watch }
-limits: [{ §rows: { max: 10, over: §fail } }]`,
+limits: [{ rows: { max: 10, over: §fail } }]`,
     'expected one of read, write, ddl, admin, session, transaction | Did you mean write?',
     'expected a kind of statement like DELETE, DROP TABLE or COPY PROGRAM, did you mean "TRUNCATE"?',
     'expected a kind of statement like DELETE, DROP TABLE or COPY PROGRAM, did you mean "DROP TABLE"?',
@@ -106,7 +106,6 @@ limits: [{ §rows: { max: 10, over: §fail } }]`,
     'expected a function like total or app.total',
     'expected deny or hold',
     'expected enforce or observe',
-    '"rows": not supported by this version yet',
     'expected error or cut',
   ],
   [
@@ -285,12 +284,6 @@ tests:
     'filters is about columns, and values names none',
     'expected one of allowed, masked, denied, held | Did you mean masked?',
     'expected one of shown, redact, nullify, email, token, hash, keep, year',
-  ],
-  [
-    'that rows are not limited yet',
-    `limits: [{ §rows: { max: 10 }, time: 60s }, { §rows: { max: 5, over: cut } }]`,
-    '"rows": not supported by this version yet',
-    '"rows": not supported by this version yet',
   ],
 ]
 
