@@ -10,7 +10,7 @@ import {
 import { DbgateError } from '../src/errors.ts'
 import { pad, visible } from '../src/terminal.ts'
 import { BaseCommand } from './base.ts'
-import { loadPolicyFiles } from './policy-files.ts'
+import { databases, loadPolicyFiles, schemasFor } from './policy-files.ts'
 import { usage } from './report.ts'
 import { groupsOf } from './request-card.ts'
 import { openSignedIn } from './signed-in.ts'
@@ -41,6 +41,7 @@ export default class PolicyExplain extends BaseCommand {
     at: string({ description: 'at that time', helpValue: 'TIME' }),
     file: string({ description: 'by these files', multiple: true, helpValue: 'FILE' }),
     config: string({ description: 'by the files of this server file', helpValue: 'FILE' }),
+    databases,
   }
 
   override async run(): Promise<void> {
@@ -97,6 +98,7 @@ export default class PolicyExplain extends BaseCommand {
     flags: {
       readonly file: string[] | undefined
       readonly config: string | undefined
+      readonly databases: boolean
       readonly as: string | undefined
     },
   ): Promise<ExplanationAnswer> {
@@ -106,7 +108,10 @@ export default class PolicyExplain extends BaseCommand {
     const files = flags.file ?? []
     const found = await loadPolicyFiles(this.io, files, flags.config, 'policy explain')
     const environment = found.targets.find(({ name }) => name === asked.target)?.environment
-    const policy = await openLocalPolicy(found.policy)
+    const schemas = await schemasFor(this.io, found, flags.databases, 'policy explain')
+    const policy = await openLocalPolicy(found.policy, async (target, role) =>
+      schemas?.of(target, role),
+    )
     try {
       const principal = supposed(groups ?? [], flags.as)
       return readExplanation(await policy.explain(principal, { ...asked, at, environment }))

@@ -1,5 +1,7 @@
 import { glob } from 'node:fs/promises'
-import type { PolicyDocument, Problem } from '../src/config/index.ts'
+import { boolean } from '@oclif/core/flags'
+import type { PolicyDocument, Problem, ServerConfig } from '../src/config/index.ts'
+import type { Schemas } from '../src/inspect/index.ts'
 import type { Io } from './io.ts'
 import { usage } from './report.ts'
 
@@ -10,6 +12,8 @@ export type PolicyFiles = {
   readonly policyDigest: string
   readonly warnings: readonly Problem[]
   readonly targets: readonly { readonly name: string; readonly environment: string | undefined }[]
+  /** The server's own file, where the policy came through it. */
+  readonly server: ServerConfig | undefined
 }
 
 const DEFAULT_FILES = 'policy/*.{yaml,yml}'
@@ -30,7 +34,7 @@ export async function loadPolicyFiles(
   if (named.length === 0 && config !== undefined) {
     const loaded = await loadServerConfig(config, io.env)
     const targets = loaded.config.targets.map(({ name, environment }) => ({ name, environment }))
-    return { ...loaded, targets }
+    return { ...loaded, targets, server: loaded.config }
   }
   const files = named.length > 0 ? named : await defaultFiles()
   if (files.length === 0) {
@@ -42,7 +46,31 @@ export async function loadPolicyFiles(
   }
   const loaded = await loadPolicy(files)
   const targets = targetsIn(loaded.policy).map(name => ({ name, environment: undefined }))
-  return { ...loaded, files, targets }
+  return { ...loaded, files, targets, server: undefined }
+}
+
+/** The flag of commands that can ask the databases, beside `--config`. */
+export const databases = boolean({
+  description: "hold masks against the databases, with the server's own logins; needs --config",
+})
+
+/**
+ * The schemas of the targets, where they are asked for.
+ *
+ * Throws: USAGE they are, without the server's file that has the logins.
+ */
+export async function schemasFor(
+  io: Io,
+  { server }: PolicyFiles,
+  isWanted: boolean,
+  command: string,
+): Promise<Schemas | undefined> {
+  if (!isWanted) return undefined
+  if (server === undefined) {
+    throw usage('--databases needs --config, the file that has the logins', command)
+  }
+  const { openSchemas } = await import('../src/inspect/index.ts')
+  return openSchemas({ config: server, env: io.env, now: io.now, randomBytes: io.random })
 }
 
 async function defaultFiles(): Promise<readonly string[]> {

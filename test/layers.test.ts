@@ -9,7 +9,7 @@ const RANKS = `src/errors.ts src/terminal.ts
   src/policy
   src/mask src/approval
   src/gate src/api src/notify src/keeping.ts
-  src/serve.ts src/tunnel src/demo src/ui
+  src/serve.ts src/tunnel src/demo src/ui src/inspect
   commands`
   .split('\n')
   .map(line => line.trim().split(' '))

@@ -1,7 +1,14 @@
 import type { PolicyDocument } from '../config/index.ts'
 import { DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
-import type { Explanation, Extra, Policy, TargetView, TestResult } from '../policy/index.ts'
+import type {
+  Explanation,
+  Extra,
+  MaskOutcome,
+  Policy,
+  TargetView,
+  TestResult,
+} from '../policy/index.ts'
 import type { Analysis, Catalog } from '../sql/index.ts'
 import { type ExplainedMasks, explainMasks, type Schema, type Trace } from './mask-desk.ts'
 import type { Irreversible } from './request-view.ts'
@@ -174,9 +181,33 @@ export async function openLocalPolicy(
   const trace: Trace = (statement, catalog) => analyser.lineage(statement, EMPTY_SCOPE, catalog)
   return {
     describe: (target, environment) => policy.describe(target, environment),
-    runTests: environmentOf => policy.runTests({ analyse, environmentOf }),
+    runTests: environmentOf =>
+      policy.runTests({
+        analyse: async (sql, { target, role }) =>
+          analyse(sql, (await schemaOf(target, role))?.catalog),
+        masks: async question => {
+          const { grant, agent, analysis } = question
+          const schema = await schemaOf(grant.target, grant.role)
+          return schema && maskOutcome(await explainMasks(grant, agent, analysis, schema, trace))
+        },
+        environmentOf,
+      }),
     explain: (principal, question) =>
       explainPolicy(policy, principal, question, { analyse, trace, schemaOf }),
     close: () => analyser.close(),
+  }
+}
+
+const GIVES = { clear: 'allowed', guard: 'masked', deny: 'denied', approve: 'held' } as const
+
+function maskOutcome(masks: ExplainedMasks | undefined): MaskOutcome {
+  if (masks === undefined) return { gives: 'allowed', columns: {} }
+  const { plan, columns, masked } = masks
+  const isShown = plan.outcome === 'guard' && masked === 0
+  return {
+    gives: isShown ? 'allowed' : GIVES[plan.outcome],
+    columns: Object.fromEntries(
+      columns.map(({ name, mask }) => [name, mask?.split(' ')[0] ?? 'shown']),
+    ),
   }
 }

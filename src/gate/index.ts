@@ -24,6 +24,16 @@
  * (parse → evaluate → record → permit), clearance.ts and holding.ts (who has to agree), exchange.ts (what each
  * response answers), phase.ts (open to closed).
  */
+export { type Database, openDatabase } from './database.ts'
 export { createDirectListener, type DirectOptions } from './direct.ts'
 export { Gate, type GateOptions, type GateReport } from './gate.ts'
+export {
+  type Backend,
+  listBackends,
+  type Privileges,
+  privilegesOf,
+  strangersAmong,
+} from './inspection.ts'
 export type { LiveSession, Visitor } from './live.ts'
+export type { SideConnection } from './side-connection.ts'
+export { BypassWatch, type BypassWatchOptions } from './watch.ts'

@@ -5,6 +5,7 @@
  * Invariants: what is not understood is refused. A plan follows from the statement and the catalog, never from
  * values. Masks are bound to relations and columns, so that no name a statement makes up matters.
  */
+export { checkMasks, type MaskWarning } from './check.ts'
 export { type CopyFormat, CopyMasker } from './copy.ts'
 export { type Sanitising, sanitised } from './errors.ts'
 export { type CellField, type CellType, fits, type Mask } from './kinds.ts'

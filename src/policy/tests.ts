@@ -13,16 +13,35 @@ export type TestResult = {
   /** `engineering via claude on prod`. */
   readonly who: string
   readonly sql: string
-  readonly expected: { readonly gives: Outcome; readonly rule: string | undefined }
+  readonly expected: {
+    readonly gives: Outcome
+    readonly rule: string | undefined
+    readonly columns: Readonly<Record<string, string>> | undefined
+  }
   /** `rules` are all that decided, or why there was nothing to decide. */
-  readonly got: { readonly gives: Outcome; readonly rules: readonly string[] }
+  readonly got: {
+    readonly gives: Outcome
+    readonly rules: readonly string[]
+    /** What is shown of each column of the result; undefined where the schema is not known. */
+    readonly columns: Readonly<Record<string, string>> | undefined
+  }
   readonly passed: boolean
+  /** It is about masks, and the schema that they are held against is not known: neither passed nor failed. */
+  readonly isOpen: boolean
   readonly at: string
 }
 
+/** What masks make of a text, by columns: a kind of mask, or `shown`. */
+export type MaskOutcome = {
+  readonly gives: Outcome
+  readonly columns: Readonly<Record<string, string>>
+}
+
 export type TestOptions = {
-  /** Says what a text does. */
-  readonly analyse: (sql: string) => Analysis | Promise<Analysis>
+  /** Says what a text does on a target, seen as a role. */
+  readonly analyse: (sql: string, grant: Grant) => Analysis | Promise<Analysis>
+  /** Undefined where the schema is not known. */
+  readonly masks?: (question: Question) => Promise<MaskOutcome | undefined>
   readonly environmentOf: (target: string) => string | undefined
 }
 
@@ -42,29 +61,20 @@ export async function runTests(policy: Asked, options: TestOptions): Promise<Tes
     const principal = principalOf(test)
     const grant = policy.grantFor(principal, test)
     for (const expected of test.expect) {
-      const got =
-        grant === undefined
-          ? { gives: 'denied' as const, rules: ['grant'] }
-          : outcomeOf(
-              policy.evaluate({
-                principal,
-                grant,
-                agent: test.as.via,
-                analysis: await options.analyse(expected.sql),
-                at: test.time ?? DEFAULT_TIME,
-                environment: options.environmentOf(test.on),
-                inTransaction: expected.inTransaction,
-                rowsEstimate: expected.rowsEstimate,
-              }),
-            )
-      const { sql, gives, rule, at } = expected
-      const isRule = rule === undefined || got.rules.some(name => isNamed(name, rule))
+      const got = await outcomeIn(policy, options, test, expected, principal, grant)
+      const { sql, gives, rule, columns, at } = expected
+      const isAbout = gives === 'masked' || columns !== undefined
+      const isOpen = isAbout && got.columns === undefined && got.gives === 'allowed'
       results.push({
         who: whoOf(test),
         sql,
-        expected: { gives, rule },
+        expected: { gives, rule, columns },
         got,
-        passed: got.gives === gives && isRule,
+        passed:
+          got.gives === gives &&
+          (rule === undefined || got.rules.some(name => isNamed(name, rule))) &&
+          Object.entries(columns ?? {}).every(([name, shown]) => got.columns?.[name] === shown),
+        isOpen,
         at,
       })
     }
@@ -72,12 +82,42 @@ export async function runTests(policy: Asked, options: TestOptions): Promise<Tes
   return results
 }
 
+async function outcomeIn(
+  policy: Asked,
+  options: TestOptions,
+  test: PolicyTest,
+  expected: PolicyTest['expect'][number],
+  principal: Principal,
+  grant: Grant | undefined,
+): Promise<TestResult['got']> {
+  if (grant === undefined) return { gives: 'denied', rules: ['grant'], columns: undefined }
+  const question: Question = {
+    principal,
+    grant,
+    agent: test.as.via,
+    analysis: await options.analyse(expected.sql, grant),
+    at: test.time ?? DEFAULT_TIME,
+    environment: options.environmentOf(test.on),
+    inTransaction: expected.inTransaction,
+    rowsEstimate: expected.rowsEstimate,
+  }
+  const decided = outcomeOf(policy.evaluate(question))
+  if (decided.gives === 'denied') return { ...decided, columns: undefined }
+  const masks = await options.masks?.(question)
+  if (masks === undefined) return { ...decided, columns: undefined }
+  const { gives, columns } = masks
+  if (gives === 'denied' || (gives === 'held' && decided.gives === 'allowed')) {
+    return { gives, rules: ['mask'], columns }
+  }
+  return { ...decided, gives: decided.gives === 'allowed' ? gives : decided.gives, columns }
+}
+
 /** `role` stands for any role's ceiling. */
 function isNamed(name: string, expected: string): boolean {
   return name === expected || (expected === 'role' && name.startsWith('role:'))
 }
 
-function outcomeOf(verdict: Verdict): TestResult['got'] {
+function outcomeOf(verdict: Verdict): Omit<TestResult['got'], 'columns'> {
   switch (verdict.outcome) {
     case 'allow':
       return { gives: 'allowed', rules: [verdict.rule] }

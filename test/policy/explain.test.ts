@@ -170,7 +170,7 @@ tests:
       results.map(({ passed }) => passed),
       [false, true, false, false, true, false],
     )
-    assert.deepEqual(results[0]?.got, { gives: 'denied', rules: ['no-drop'] })
-    assert.deepEqual(results[5]?.got, { gives: 'denied', rules: ['grant'] })
+    assert.deepEqual(results[0]?.got, { gives: 'denied', rules: ['no-drop'], columns: undefined })
+    assert.deepEqual(results[5]?.got, { gives: 'denied', rules: ['grant'], columns: undefined })
   })
 })
