@@ -8,6 +8,7 @@ import { traceExpressionText } from './lineage-texts.ts'
 import type { Trace } from './lineage-trace.ts'
 import {
   CONSTANT,
+  type Column,
   depending,
   derived,
   isTotal,
@@ -34,6 +35,14 @@ const TOTAL_WITH_NUMBERS = words('left right substr substring lpad rpad')
 
 /** Any argument is fine: they write values out as text. */
 const TOTAL_OF_ANYTHING = words('concat concat_ws')
+
+/** Never fail on rows and plain values: they put what they get into one value. */
+const CONTAINERS = words(
+  'row_to_json to_json to_jsonb json_agg jsonb_agg json_build_array jsonb_build_array',
+)
+
+/** The same where what stands in the places of keys is known; a key that is NULL is an error. */
+const KEYED_CONTAINERS = words('json_build_object jsonb_build_object')
 
 /** The first argument says what row comes out. */
 const ROWS_OF_FIRST = words(
@@ -152,6 +161,10 @@ function traceBuiltin(
   nodes: readonly Node[],
 ): Value {
   const effect = builtinEffect(name.schema, name.name)
+  if (name.schema === 'information_schema' && name.name.startsWith('_pg_')) {
+    const row = systemRow(name.name, trace)?.map(field => ({ ...field, value: derived(from) }))
+    return { ...derived(from), row }
+  }
   if (!isBuiltinName(name)) {
     const field =
       name.schema === undefined && args.length === 1 ? fieldNamed(name.name, args) : undefined
@@ -166,9 +179,16 @@ function traceBuiltin(
     if (from.size > 0) trace.store(undefined, from, `${name.name}()`)
   }
   const result = totalOf(name.name, args, from, nodes) ?? derived(from)
-  const row = ROWS_OF_FIRST.has(name.name) ? args[0]?.row : undefined
+  const row = ROWS_OF_FIRST.has(name.name) ? args[0]?.row : systemRow(name.name, trace)
   if (row === undefined) return result
   return { ...result, row: row.map(field => ({ ...field, value: depending(field.value, from) })) }
+}
+
+/** The columns that a function of PostgreSQL's own gives, where it gives more than one. */
+function systemRow(name: string, trace: Trace): readonly Column[] | undefined {
+  const names = trace.catalog.systemRows.get(name)
+  if (names === undefined || names.length < 2) return undefined
+  return names.map(column => ({ name: column, value: CONSTANT }))
 }
 
 /** `f(x)` is `x.f` where x has a column f. */
@@ -184,6 +204,14 @@ function totalOf(
   nodes: readonly Node[],
 ): Value | undefined {
   if (!args.every(isTotal)) return undefined
+  if (CONTAINERS.has(name)) return derived(from, 'total')
+  if (KEYED_CONTAINERS.has(name)) {
+    const isKnown = args.every((arg, i) => i % 2 === 1 || arg.from.size === 0)
+    return isKnown ? derived(from, 'total') : undefined
+  }
+  if (name === 'array_agg' && args.every(arg => arg.isText || arg.row !== undefined)) {
+    return derived(from, 'total')
+  }
   if (TOTAL_OF_ANYTHING.has(name) && args.every(arg => arg.row === undefined)) {
     return derived(from, 'total', true)
   }

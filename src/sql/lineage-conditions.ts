@@ -19,11 +19,14 @@ export function traceCondition(node: Node, place: UsePlace, level: Level, trace:
 
 const NEITHER = { isEquality: false, isJoin: false }
 
-/** `column = literal`, `column = column`, or neither. */
+/** `column = literal` or one of several, `column = column`, or neither. */
 function kindOf(node: Node, level: Level, trace: Trace): { isEquality: boolean; isJoin: boolean } {
-  if (!('A_Expr' in node) || node.A_Expr.kind !== 'AEXPR_OP') return NEITHER
-  const { name, lexpr, rexpr } = node.A_Expr
+  if (!('A_Expr' in node)) return NEITHER
+  const { kind, name, lexpr, rexpr } = node.A_Expr
   if (lexpr === undefined || rexpr === undefined || qualifiedName(name)[1] !== '=') return NEITHER
+  if (kind === 'AEXPR_IN')
+    return { isEquality: isInLiterals(lexpr, rexpr, level, trace), isJoin: false }
+  if (kind !== 'AEXPR_OP') return NEITHER
   const left = columnOf(lexpr, level, trace)
   const right = columnOf(rexpr, level, trace)
   if (left !== undefined && right !== undefined) {
@@ -33,6 +36,12 @@ function kindOf(node: Node, level: Level, trace: Trace): { isEquality: boolean; 
   const isEquality =
     (left !== undefined || right !== undefined) && literalOf(other, trace) !== undefined
   return { isEquality, isJoin: false }
+}
+
+/** `column IN (literal, ...)`. */
+function isInLiterals(column: Node, list: Node, level: Level, trace: Trace): boolean {
+  if (columnOf(column, level, trace) === undefined || !('List' in list)) return false
+  return (list.List.items ?? []).every(item => literalOf(item, trace) !== undefined)
 }
 
 /** The unchanged column that one side is. */

@@ -119,11 +119,11 @@ function evaluateOperator(expression: A_Expr, level: Level, trace: Trace): Value
   const values = operands.map(side => trace.evaluate(side, level))
   if (!COMPARISONS.has(kind)) trace.refuse(`operator ${kind}`)
   const [left, right] = values
-  if (lexpr !== undefined && rexpr !== undefined && left !== undefined && right !== undefined) {
+  const [schema, operator = ''] = qualifiedName(name)
+  if (lexpr !== undefined && rexpr !== undefined && left && right && operator !== '||') {
     if (left.from.size > 0) noteLiterals(literalsIn(rexpr, trace), left.from, 'compared', trace)
     if (right.from.size > 0) noteLiterals(literalsIn(lexpr, trace), right.from, 'compared', trace)
   }
-  const [schema, operator = ''] = qualifiedName(name)
   const called = traceOperator({ schema, name: operator }, values, trace)
   const from = union([unionOf(values), called.from])
   if (operator === '||' && called.from.size === 0 && called.flow === 'total') {

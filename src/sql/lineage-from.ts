@@ -58,7 +58,9 @@ function traceSubselect(
   if (subquery === undefined) return NO_FROM
   // Only LATERAL sees what stands beside it.
   const inner = lateral === true ? around() : level.bare
-  return fromItem(itemOf(alias, trace.query(subquery, inner)))
+  const columns = trace.query(subquery, inner)
+  trace.decideByFailing(columns)
+  return fromItem(itemOf(alias, columns))
 }
 
 function traceJoin(join: JoinExpr, before: From, level: Level, trace: Trace): From {

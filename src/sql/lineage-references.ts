@@ -21,7 +21,7 @@ function namesOf(reference: ColumnRef): { names: string[]; isStar: boolean } {
 }
 
 /** A whole row of something in FROM. */
-function wholeRow(item: Item): Value {
+function wholeRow(item: Item, trace: Trace): Value {
   const { columns, open } = item
   const row = rowOf(columns)
   if (open !== undefined) return { ...derived(union([row.from, open.from])), row: undefined }
@@ -29,7 +29,9 @@ function wholeRow(item: Item): Value {
   const [only] = columns
   const isScalar = columns.length === 1 && item.relation === undefined && item.alias !== undefined
   if (isScalar && only !== undefined && only.name === item.alias) return only.value
-  return row
+  if (item.relation === undefined) return row
+  // The server reports a row of a relation as its column 0.
+  return { ...row, reported: [trace.shared.origins.of(item.relation, 0)] }
 }
 
 /** A column, or a whole row. */
@@ -49,7 +51,7 @@ function unqualified(name: string, level: Level, trace: Trace): Value {
   if (value !== undefined && isCertain) return value
   const item = level.item(name)
   if (item !== undefined) {
-    const row = wholeRow(item)
+    const row = wholeRow(item, trace)
     return value === undefined ? row : merge([value, row])
   }
   if (value !== undefined) return value
@@ -90,7 +92,7 @@ function qualified(names: readonly string[], level: Level, trace: Trace): Value 
   }
   if (item.open !== undefined) return derived(item.open.from)
   // `x.f` is f(x) where x has no column f.
-  return traceFunction({ schema: undefined, name: field }, [wholeRow(item)], trace)
+  return traceFunction({ schema: undefined, name: field }, [wholeRow(item, trace)], trace)
 }
 
 /** The columns that `*` or `x.*` stands for; undefined where they are not known, which is noted. */
@@ -154,6 +156,7 @@ export function evaluateIndirection(
 
 function fieldOf(value: Value, name: string, trace: Trace): Value {
   const found = value.row?.filter(field => field.name === name) ?? []
+  trace.decideByFailing(value.row?.filter(field => field.name !== name) ?? [])
   if (found.length > 0) return { ...merge(found.map(field => field.value)), reported: [] }
   // A field of a row of unknown shape, or a function of the row.
   if (trace.catalog.rowFunctions.has(name)) {

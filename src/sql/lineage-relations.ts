@@ -181,10 +181,18 @@ export function readColumns(
   noteExpressions(relation, 'SELECT', trace)
   if (relation.definition !== undefined) return readView(relation, relation.definition, trace)
   if (relation.kind === 'f') trace.runsCode = true
-  return relation.columns.map(column => ({
+  const { tables } = trace.shared
+  const known = tables.get(relation)
+  if (known !== undefined) return known
+  const columns = relation.columns.map(column => ({
     name: column.name,
     value: columnValue(relation, column, trace),
   }))
+  // What generated columns compute is to be noted each time.
+  if (relation.columns.every(({ generated }) => generated === undefined)) {
+    tables.set(relation, columns)
+  }
+  return columns
 }
 
 function noteFamily(relation: CatalogRelation, isOnly: boolean, trace: Trace): void {

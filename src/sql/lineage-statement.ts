@@ -232,7 +232,7 @@ function traceAgain(statement: Statement, trace: Trace): Columns {
 }
 
 /** What PREPARE prepares and DECLARE declares has their text. */
-function innerOf(node: Node, statement: Statement): Node {
+export function innerOf(node: Node, statement: Statement): Node {
   if ('PrepareStmt' in node && statement.kind !== 'PREPARE') return node.PrepareStmt.query ?? node
   if ('DeclareCursorStmt' in node && statement.kind !== 'DECLARE') {
     return node.DeclareCursorStmt.query ?? node

@@ -1,5 +1,5 @@
 import type { Node, SelectStmt } from 'libpg-query'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, CatalogRelation } from './catalog.ts'
 import type { CatalogLookup, SearchPath } from './catalog-lookup.ts'
 import type { Level } from './lineage-names.ts'
 import type { ColumnUse, LineageLiteral, Origin, Stored, UsePlace } from './lineage-types.ts'
@@ -46,6 +46,8 @@ export type Shared = {
   /** The search path that code runs with, unless it sets its own. */
   readonly running: SearchPath
   readonly origins: OriginTable
+  /** The columns of tables. */
+  readonly tables: Map<CatalogRelation, readonly Column[]>
   /** Views and functions that have been read, by oid and path. */
   readonly known: Map<string, Traced>
   readonly open: Set<string>
@@ -189,6 +191,13 @@ export class Trace {
 
   decideAll(origins: Origins, place: UsePlace): void {
     for (const origin of origins) this.decide(origin, place)
+  }
+
+  /** Notes columns that are computed but may not be looked at: what can fail tells by failing. */
+  decideByFailing(columns: readonly Column[]): void {
+    for (const { value } of columns) {
+      if (value.flow === 'derived' && value.row === undefined) this.decideAll(value.from, 'COLUMN')
+    }
   }
 
   store(target: Origin | undefined, from: Origins, where: string): void {

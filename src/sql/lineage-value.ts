@@ -44,7 +44,8 @@ export function derived(from: Origins, flow: Flow = 'derived', isText = false): 
 
 /** A row of columns. */
 export function rowOf(columns: readonly Column[]): Value {
-  return { ...derived(unionOf(columns.map(column => column.value))), row: columns }
+  const values = columns.map(column => column.value)
+  return { ...derived(unionOf(values), values.every(isTotal) ? 'total' : 'derived'), row: columns }
 }
 
 /** All origins of some values. */

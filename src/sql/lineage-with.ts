@@ -87,6 +87,7 @@ function readCte(cte: Cte, trace: Trace): void {
       }
     }
   }
+  trace.decideByFailing(cte.columns ?? [])
   cte.state = 'done'
 }
 

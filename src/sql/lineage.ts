@@ -5,7 +5,7 @@ import { traceFunction } from './lineage-calls.ts'
 import { evaluate } from './lineage-expression.ts'
 import { traceQuery, traceSelect } from './lineage-query.ts'
 import { starOf } from './lineage-references.ts'
-import { traceStatement } from './lineage-statement.ts'
+import { innerOf, traceStatement } from './lineage-statement.ts'
 import { OriginTable, type Shared, Trace, TraceLimit, type Tracers } from './lineage-trace.ts'
 import { type Lineage, type LineageColumn, type Stored, unknownLineage } from './lineage-types.ts'
 import type { Column } from './lineage-value.ts'
@@ -87,6 +87,7 @@ export class Lineages {
       lookup: this.#sources.lookup(catalog, scope),
       running: scope.searchPath === 'moved' ? undefined : catalog.path,
       origins: new OriginTable(),
+      tables: new Map(),
       known: new Map(),
       open: new Set(),
     }
@@ -100,7 +101,7 @@ export class Lineages {
     if (node === undefined || nodes?.length !== 1) return unknownLineage('the text')
     const text = Buffer.from(statement.text)
     const trace = new Trace(shared, shared.running, text, scope, statement)
-    const columns = trace.statement(node, undefined)
+    const columns = trace.statement(innerOf(node, statement), undefined)
     noteAmbient(trace)
     for (const why of statement.notUnderstood) trace.refuse(why)
     noteRelations(statement, trace)
