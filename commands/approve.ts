@@ -1,5 +1,6 @@
 import { string as arg } from '@oclif/core/args'
 import { boolean, string } from '@oclif/core/flags'
+import { DbgateError } from '../src/errors.ts'
 import { visible } from '../src/terminal.ts'
 import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
@@ -8,6 +9,7 @@ import type { Io } from './io.ts'
 import { usage } from './report.ts'
 import { cardLines, cardOf } from './request-card.ts'
 import { openSignedIn } from './signed-in.ts'
+import { signInAfresh } from './step-up.ts'
 
 export default class Approve extends BaseCommand {
   static override summary = 'let what waits for you happen, once'
@@ -57,7 +59,12 @@ export default class Approve extends BaseCommand {
     } else if (!flags.json) {
       for (const line of cardLines(card)) terminal.out(line)
     }
-    const decision = await api.decide(request.id, vote, comment)
+    const decide = (by: typeof api) => by.decide(request.id, vote, comment)
+    const decision = await decide(api).catch(async cause => {
+      const isMissing = cause instanceof DbgateError && cause.code === 'PRESENCE'
+      if (!isMissing || !this.mayAsk(flags)) throw cause
+      return decide(await signInAfresh(io, terminal, flags.server))
+    })
     const ran = await waitUntilRan(api, decision)
     this.result(flags.json, { ...decision.raw, request: ran.raw }, () =>
       sayDecision(terminal, decision, ran, io.now()),

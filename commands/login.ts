@@ -20,7 +20,7 @@ import { visible } from '../src/terminal.ts'
 import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
 import { usage } from './report.ts'
-import { dirsOf, openProfile } from './signed-in.ts'
+import { dirsOf, hasScreen, openProfile } from './signed-in.ts'
 import { clockTime, parseSpan } from './times.ts'
 
 /** How long somebody may take in the browser. A tool that runs us gives up after a minute, so we do before. */
@@ -276,18 +276,6 @@ function chooseOffer(
     })
   }
   return offer
-}
-
-/** Without a screen, or at the far end of ssh, a browser opened here is seen by nobody. */
-function hasScreen(io: {
-  readonly env: Record<string, string | undefined>
-  readonly platform: string
-}): boolean {
-  if (io.env.SSH_CONNECTION !== undefined) return false
-  if (io.platform === 'darwin' || io.platform === 'win32') return true
-  return [io.env.DISPLAY, io.env.WAYLAND_DISPLAY, io.env.WSL_DISTRO_NAME].some(
-    one => (one ?? '') !== '',
-  )
 }
 
 async function readToken(file: string): Promise<string> {

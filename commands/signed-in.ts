@@ -161,3 +161,15 @@ export function notSignedIn(name: string | undefined): DbgateError {
     next: [name === undefined ? 'dbgate login bastion.example.com' : `dbgate login ${name}`],
   })
 }
+
+/** Without a screen, or at the far end of ssh, a browser opened here is seen by nobody. */
+export function hasScreen(io: {
+  readonly env: Record<string, string | undefined>
+  readonly platform: string
+}): boolean {
+  if (io.env.SSH_CONNECTION !== undefined) return false
+  if (io.platform === 'darwin' || io.platform === 'win32') return true
+  return [io.env.DISPLAY, io.env.WAYLAND_DISPLAY, io.env.WSL_DISTRO_NAME].some(
+    one => (one ?? '') !== '',
+  )
+}

@@ -161,10 +161,12 @@ export class Requests {
       })
     }
     const ballot = { id, vote, ...(comment === undefined ? {} : { comment }) }
-    // A token says when it was made, not when somebody was last there to sign in.
-    const voter = { principal, presence: false, isAgent: agent !== undefined }
+    const presence = isFreshSignIn(principal, this.#options.now())
+    const voter = { principal, presence, isAgent: agent !== undefined }
     const decision = await approvals.decide(ballot, voter, policyNow()).catch(cause => {
-      throw cause instanceof DbgateError && cause.code === 'PRESENCE' ? noPresence(cause) : cause
+      throw cause instanceof DbgateError && cause.code === 'PRESENCE'
+        ? notFresh(cause, principal, id)
+        : cause
     })
     return {
       request: this.#view(decision.request, call),
@@ -293,11 +295,24 @@ function notForYou({ target, role }: { target: string; role: string }, what: str
   return new DbgateError('DENIED', message, { next: ['dbgate whoami'] })
 }
 
-/** A second sign-in could not be told from the first, so nothing is gained by asking for one. */
-function noPresence(cause: DbgateError): DbgateError {
+/** How long a sign-in shows that somebody is there. */
+const FRESH_MS = 5 * 60_000
+/** How far the provider's clock may be ahead. */
+const CLOCK_MS = 60_000
+
+/** True right after somebody has shown the provider who they are: a token that is renewed only says when that was. */
+function isFreshSignIn({ authTime }: Principal, now: number): boolean {
+  return authTime !== undefined && authTime <= now + CLOCK_MS && now - authTime <= FRESH_MS
+}
+
+function notFresh(cause: DbgateError, { authTime }: Principal, id: string): DbgateError {
+  const detail =
+    authTime === undefined
+      ? 'The identity provider does not say when you signed in (claim auth_time). If it still does not after a fresh sign-in, nobody can approve this here until it does.'
+      : 'You signed in more than 5 minutes ago.'
   return new DbgateError('PRESENCE', cause.message, {
-    detail:
-      'This version cannot tell how fresh a sign-in is, so nobody can approve this here. It can be denied, or asked for again once its rule no longer says `presence: step-up`.',
+    detail,
+    next: [`dbgate approve ${id}`],
     cause,
   })
 }

@@ -35,6 +35,8 @@ import { decodeClaims, type TokenSet, tokensOf } from './tokens.ts'
 export type BrowserLoginOptions = LoginOptions & {
   readonly onUrl: (url: string) => void
   readonly port?: number
+  /** The provider is to ask for the sign-in itself, whatever session the browser has, and to say when it was. */
+  readonly isFresh?: boolean
 }
 
 const DEFAULT_TIMEOUT_MS = 300_000
@@ -64,7 +66,7 @@ export async function loginInBrowser(
       code_challenge_method: 'S256',
       state,
       nonce,
-      ...offlineParameters(config),
+      ...(o.isFresh === true ? { max_age: '0', prompt: 'login' } : offlineParameters(config)),
     })
     const finished = answerCallback(server, redirectUri, state, current =>
       exchange(config, current, { verifier, state, nonce }, client.issuer),

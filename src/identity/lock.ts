@@ -3,6 +3,7 @@
  * holder dies, however it dies, which no file with a process id in it can promise.
  */
 
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DbgateError } from '../errors.ts'
@@ -21,6 +22,8 @@ export async function withLock<T>(
   work: () => Promise<T>,
   waitMs: number = DEFAULT_WAIT_MS,
 ): Promise<T> {
+  // SQLite would make it readable for whoever the umask lets.
+  closeSync(openSync(path, 'a', 0o600))
   const lock = new DatabaseSync(path, { timeout: 0 })
   try {
     await acquire(lock, path, waitMs)

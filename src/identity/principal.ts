@@ -7,7 +7,8 @@ import { TokenRefused } from './refused.ts'
  *
  * Shape: `user` is what people and policies call it (`ana@acme.dev`, `ci/shop-migrations`); `issuer` and `subject`
  * are the identity that never changes hands.
- * Units: `expiresAt` is the token's end in epoch milliseconds.
+ * Units: epoch milliseconds: `expiresAt` is the token's end, `authTime` when the person last showed the provider who
+ * they are; undefined where the provider does not say.
  */
 export type Principal = {
   readonly issuer: string
@@ -16,6 +17,7 @@ export type Principal = {
   readonly name: string
   readonly groups: readonly string[]
   readonly expiresAt: number
+  readonly authTime?: number
 }
 
 type IssuerCommon = {
@@ -69,8 +71,10 @@ export function principalOf(issuer: TrustedIssuer, claims: VerifiedClaims): Prin
     return { ...common, user: entry.as, name: entry.as, groups: entry.groups }
   }
   const user = userOf(issuer.claims.user, claims)
+  const { auth_time: authTime } = claims
   return {
     ...common,
+    ...(typeof authTime === 'number' ? { authTime: authTime * 1000 } : {}),
     user,
     name: displayName(issuer.claims.name, claims) ?? user,
     groups: groupsOf(issuer.claims.groups, claims),

@@ -35,6 +35,7 @@ const ola = person('ola', ['sre-oncall'])
 const PEOPLE: Readonly<Record<string, Principal>> = { ana, ben, kim, lee, ola }
 
 describe('api/requests', () => {
+  let people: Record<string, Principal>
   let desk: Desk
   let policy: Policy
   let server: Server
@@ -46,6 +47,7 @@ describe('api/requests', () => {
   })
   beforeEach(async () => {
     desk = new Desk()
+    people = { ...PEOPLE }
     const requests = new Requests({
       approvals: desk.approvals,
       policy: () => policy,
@@ -64,7 +66,7 @@ describe('api/requests', () => {
         isReady: () => true,
         discovery: async () => ({}),
         verify: async token => {
-          const principal = PEOPLE[token]
+          const principal = people[token]
           if (principal === undefined) throw new DbgateError('UNAUTHORIZED', 'sign-in refused')
           return principal
         },
@@ -210,12 +212,23 @@ describe('api/requests', () => {
     assert.equal((await as('ben').decide(hold.id, 'deny', 'wrong table')).request.state, 'denied')
   })
 
-  it('refuses what needs a fresh sign-in, and says that it always will', async () => {
+  it('lets somebody who has just signed in approve what needs a fresh sign-in, and nobody else', async () => {
     const stepUp = terms(['dba'], 1, { presence: 'step-up' })
-    const { hold } = desk.approvals.holds.file(filing('DELETE FROM a', { terms: stepUp }))
-    const error = await errorOf(() => as('ben').decide(hold.id, 'approve'))
-    assert.equal(error.code, 'PRESENCE')
-    assert.match(error.detail ?? '', /nobody can approve this here/)
+    const file = () =>
+      desk.approvals.holds.file(filing(`DELETE FROM a${desk.clock.time}`, { terms: stepUp })).hold
+    const refusal = async (authTime: number | undefined) => {
+      people.ben = { ...ben, ...(authTime === undefined ? {} : { authTime }) }
+      const { id } = file()
+      const error = await errorOf(() => as('ben').decide(id, 'approve'))
+      assert.deepEqual([error.code, error.next], ['PRESENCE', [`dbgate approve ${id}`]])
+      return error.detail ?? ''
+    }
+    const now = desk.clock.now()
+    assert.match(await refusal(undefined), /does not say when you signed in \(claim auth_time\)/)
+    assert.match(await refusal(now - 301_000), /more than 5 minutes ago/)
+    await refusal(now + 3_600_000)
+    people.ben = { ...ben, authTime: now - 60_000 }
+    assert.equal((await as('ben').decide(file().id, 'approve')).request.state, 'approved')
   })
 
   it('lets who asked take it back, and nobody else', async () => {

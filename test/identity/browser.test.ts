@@ -24,7 +24,7 @@ describe('identity/login', () => {
   after(() => issuer.stop())
 
   /** Starts a sign-in and hands its link out; the promise must not be left alone. */
-  const start = async (o: { timeoutMs?: number; signal?: AbortSignal } = {}) => {
+  const start = async (o: { timeoutMs?: number; signal?: AbortSignal; isFresh?: boolean } = {}) => {
     const { promise: link, resolve: onUrl } = Promise.withResolvers<string>()
     const finished = loginInBrowser(client, { now, onUrl, ...o })
     finished.catch(() => {})
@@ -32,6 +32,16 @@ describe('identity/login', () => {
     const redirect = new URL(url).searchParams.get('redirect_uri') ?? ''
     return { finished, url, redirect, state: new URL(url).searchParams.get('state') ?? '' }
   }
+  const trusted = () => ({
+    name: 'test',
+    kind: 'people' as const,
+    issuer: issuer.issuer,
+    clientId: CLIENT_ID,
+    audience: [CLIENT_ID],
+    algorithms: ['RS256'],
+    clockToleranceMs: 30_000,
+    claims: { user: 'email', name: 'name', groups: 'groups' },
+  })
   const refused = async (finished: Promise<unknown>) => {
     try {
       await finished
@@ -63,21 +73,7 @@ describe('identity/login', () => {
   it('gives a token that the server’s side accepts', async () => {
     const { finished, url } = await start()
     const [{ token }] = await Promise.all([finished, browse(url, 'ben')])
-    const verifier = createVerifier(
-      [
-        {
-          name: 'test',
-          kind: 'people',
-          issuer: issuer.issuer,
-          clientId: CLIENT_ID,
-          audience: [CLIENT_ID],
-          algorithms: ['RS256'],
-          clockToleranceMs: 30_000,
-          claims: { user: 'email', name: 'name', groups: 'groups' },
-        },
-      ],
-      { now },
-    )
+    const verifier = createVerifier([trusted()], { now })
     const { user, groups, issuer: by } = await verifier.verify(token)
     assert.deepEqual([user, by], ['ben@acme.example', issuer.issuer])
     assert.ok(groups.length > 0)
@@ -85,6 +81,15 @@ describe('identity/login', () => {
       await assert.rejects(verifier.verify(bad), { code: 'UNAUTHORIZED' })
     }
     await verifier.verify(await issuer.mint('ben'))
+  })
+
+  it('asks for a fresh sign-in where one is wanted, and the server’s side learns when that was', async () => {
+    const before = Math.floor(Date.now() / 1000) * 1000
+    const { finished, url } = await start({ isFresh: true })
+    const [{ token }] = await Promise.all([finished, browse(url, 'ben')])
+    const verifier = createVerifier([trusted()], { now })
+    const { authTime = 0 } = await verifier.verify(token)
+    assert.ok(authTime >= before && authTime <= Date.now(), String(authTime))
   })
 
   it('ignores requests that are not the one it waits for', async () => {

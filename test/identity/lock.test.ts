@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withLock } from '../../src/identity/lock.ts'
@@ -27,6 +27,16 @@ describe('identity/lock', () => {
       })
     await Promise.all(Array.from({ length: 8 }, work))
     assert.equal(most, 1)
+  })
+
+  it('is a file of its owner alone', async () => {
+    const old = process.umask(0)
+    try {
+      await withLock(path, async () => {})
+    } finally {
+      process.umask(old)
+    }
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
   })
 
   it('is free again after work that fails', async () => {
