@@ -130,9 +130,16 @@ export class Authorizer {
    */
   judge(text: Buffer, encoding: string, scope: Scope): Judgement | Promise<Judgement> {
     const found = this.#analyse(text, scope)
-    if (!(found instanceof Promise)) return judged(Buffer.from(text), encoding, found, scope)
     const bytes = Buffer.from(text)
-    return found.then(settled => judged(bytes, encoding, settled, scope))
+    if (found instanceof Promise) {
+      return found.then(settled => this.#judged(bytes, encoding, settled, scope))
+    }
+    const judgement = this.#judged(bytes, encoding, found, scope)
+    if (!this.confidential.isDoubtful(judgement)) return judgement
+    // What the masks do not know may be newer than the catalog.
+    return this.#analyseFresh(bytes, scope).then(settled =>
+      this.#judged(bytes, encoding, settled, scope),
+    )
   }
 
   /** True for a judgement made with a catalog that may have changed since. */
@@ -147,6 +154,20 @@ export class Authorizer {
     if (!isOver) return
     this.#isChangingSchema = false
     this.confidential.change = 'none'
+  }
+
+  #judged(bytes: Buffer, encoding: string, { analysis, catalog }: Found, scope: Scope): Judgement {
+    const recorded = decodeText(bytes, encoding)
+    // In a transaction that changes the schema masks go by what it was before.
+    const before = this.confidential.isOn && analysis.ok ? this.#catalog.last : undefined
+    return {
+      bytes,
+      catalog: catalog ?? before,
+      recorded,
+      analysis,
+      scope,
+      either: NOTHING_ELSE,
+    }
   }
 
   get #needsCatalog(): boolean {
@@ -417,16 +438,6 @@ export class Authorizer {
 
 /** An analysis with the catalog it rests on. */
 type Found = { readonly analysis: Analysis; readonly catalog: Catalog | undefined }
-
-function judged(
-  bytes: Buffer,
-  encoding: string,
-  { analysis, catalog }: Found,
-  scope: Scope,
-): Judgement {
-  const recorded = decodeText(bytes, encoding)
-  return { bytes, catalog, recorded, analysis, scope, either: NOTHING_ELSE }
-}
 
 const NOTHING_ELSE: readonly Judgement[] = []
 

@@ -93,6 +93,12 @@ export class Confidential {
     return plans
   }
 
+  /** Something in it is not known: with a newer catalog it might be. */
+  isDoubtful(judgement: Judgement): boolean {
+    if (this.#masking === null || this.change !== 'none') return false
+    return this.plansOf(judgement).some(({ lineage }) => (lineage?.unknown.length ?? 0) > 0)
+  }
+
   /** The policy's verdict on a text together with that of the masks. */
   join(verdict: Verdict, judgement: Judgement): Verdict {
     if (this.#masking === null || verdict.outcome === 'deny') return verdict
