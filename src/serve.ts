@@ -29,7 +29,13 @@ import {
   type TargetConfig,
 } from './config/index.ts'
 import { asDbgateError, DbgateError, systemCode } from './errors.ts'
-import { createDirectListener, Gate } from './gate/index.ts'
+import {
+  type Backend,
+  BypassWatch,
+  createDirectListener,
+  Gate,
+  listBackends,
+} from './gate/index.ts'
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
 import { Keeping, openRecordings } from './keeping.ts'
 import { openMasks } from './mask/index.ts'
@@ -184,6 +190,8 @@ class RunningGate implements RunningServer {
   #ruling: Ruling
   #watched: readonly string[] = []
   #state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting'
+  readonly #bypass: BypassWatch
+  #bypassTimer: NodeJS.Timeout | undefined
   #sweeper: NodeJS.Timeout | undefined
   #reloadTimer: NodeJS.Timeout | undefined
 
@@ -216,6 +224,7 @@ class RunningGate implements RunningServer {
       report: ({ session, target, user, error }) =>
         this.#warn('session.failed', error, { session, target, user }),
     })
+    this.#bypass = this.#createBypassWatch()
     this.#server = createApiServer({ ...parts.tls, backend: this.#backend() })
     this.#direct = this.#createDirect(loaded.config)
     this.#notifications = this.#createNotifications(loaded.config)
@@ -245,6 +254,7 @@ class RunningGate implements RunningServer {
     this.#info('ready', `ready on ${listen.host}:${this.address.port}`, {
       policy: this.#ruling.policyDigest.slice(0, 12),
     })
+    this.#scheduleBypass()
     void this.#checkIssuers()
     void this.#checkTargets()
   }
@@ -265,6 +275,7 @@ class RunningGate implements RunningServer {
       this.#ruling = this.#rule(loaded)
       this.#gate.reload(this.#ruling.policy, loaded.policyDigest, loaded.config.targets)
       this.#notifications.configure(loaded.config.notify)
+      this.#scheduleBypass()
       this.#watch(loaded.files)
       audit.note({ type: 'config.reload', outcome: 'ok', policy: loaded.policyDigest })
       this.#info('config.reloaded', 'configuration reloaded', {
@@ -288,6 +299,7 @@ class RunningGate implements RunningServer {
     this.#watch([])
     clearTimeout(this.#reloadTimer)
     clearInterval(this.#sweeper)
+    clearInterval(this.#bypassTimer)
     const closed = Promise.all([closing(this.#server), closing(this.#direct)])
     await this.#gate.drain(this.#ruling.config.drainMs)
     this.#server.closeAllConnections()
@@ -331,6 +343,49 @@ class RunningGate implements RunningServer {
     } catch (cause) {
       this.#warn('approvals.failed', asDbgateError(cause), {})
     }
+  }
+
+  #createBypassWatch(): BypassWatch {
+    return new BypassWatch({
+      targets: () => this.#ruling.config.targets,
+      list: target => this.#listBackends(target),
+      own: target => this.#gate.backendsOf(target),
+      except: () => this.#ruling.config.bypass.except,
+      found: (target, stranger) => this.#noteBypass(target.name, stranger),
+      failed: (target, error) => this.#warn('bypass.unknown', error, { target: target.name }),
+    })
+  }
+
+  #scheduleBypass(): void {
+    clearInterval(this.#bypassTimer)
+    const { everyMs } = this.#ruling.config.bypass
+    if (everyMs === undefined) return
+    this.#bypassTimer = setInterval(() => void this.#bypass.look(), everyMs).unref()
+  }
+
+  /** With the first login that is told more than process ids, else with any. */
+  async #listBackends(target: TargetConfig): Promise<readonly Backend[]> {
+    let found: readonly Backend[] = []
+    for (const role of Object.keys(target.roles)) {
+      found = await this.#gate.inspect(target, role, listBackends)
+      if (found.every(({ canSee }) => canSee)) break
+    }
+    return found
+  }
+
+  #noteBypass(target: string, stranger: Backend): void {
+    const { pid, user, database, address, application, since } = stranger
+    const facts = {
+      ...{ target, pid, user: user ?? '', database: database ?? '', address: address ?? '' },
+      ...{ application: application ?? '', since: since ?? '' },
+    }
+    this.#parts.audit.note({ type: 'bypass.seen', ...facts })
+    this.#options.log({
+      level: 'warn',
+      event: 'bypass.seen',
+      message: `${target}: a connection as ${user} did not come through dbgate`,
+      fields: facts,
+    })
   }
 
   #createDirect(config: ServerConfig): TcpServer | undefined {

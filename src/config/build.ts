@@ -1,6 +1,7 @@
 /** From files as they are written to values as the program uses them. Everything here has been validated. */
 
 import { resolve } from 'node:path'
+import type { ExportFile } from './export-schema.ts'
 import type {
   ChannelFile,
   CredentialFile,
@@ -11,6 +12,7 @@ import type {
 import { isLoopback, readTargetUrl } from './target-url.ts'
 import type {
   CredentialSource,
+  ExportSink,
   IssuerConfig,
   NotifyChannel,
   RecordingConfig,
@@ -45,7 +47,30 @@ export function buildServer(file: string, dir: string, parsed: ServerFile): Serv
     recording: buildRecording(dir, parsed.recording),
     auditors: parsed.auditors ?? { groups: [], users: [] },
     notify: Object.entries(parsed.notify).map(([name, file]) => buildChannel(name, dir, file)),
+    bypass: {
+      everyMs: parsed.bypass.every === 'off' ? undefined : parsed.bypass.every,
+      except: parsed.bypass.except,
+    },
+    exports: Object.entries(parsed.export).map(([name, file]) => buildSink(name, dir, file)),
   })
+}
+
+function buildSink(name: string, dir: string, file: ExportFile): ExportSink {
+  const { webhook, syslog, otlp, events, parameters } = file
+  const common = { name, events, parameters }
+  if (webhook !== undefined) {
+    return { ...common, kind: 'webhook', url: webhook.url, secret: secret(dir, webhook.secret) }
+  }
+  if (syslog !== undefined) {
+    const to = new URL(syslog.to)
+    const transport = to.protocol === 'udp:' ? 'udp' : to.protocol === 'tls:' ? 'tls' : 'tcp'
+    const host = to.hostname.replace(/^\[|\]$/g, '')
+    const ca = syslog.ca === undefined ? undefined : resolve(dir, syslog.ca)
+    return { ...common, kind: 'syslog', transport, host, port: Number(to.port), ca }
+  }
+  if (otlp === undefined) throw new TypeError(`sink ${name} was not validated`)
+  const headers = Object.entries(otlp.headers).map(([key, from]) => [key, secret(dir, from)])
+  return { ...common, kind: 'otlp', url: otlp.url, headers: Object.fromEntries(headers) }
 }
 
 function buildRecording(dir: string, file: ServerFile['recording']): RecordingConfig {

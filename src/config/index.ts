@@ -42,6 +42,7 @@ export type {
   Algorithm,
   CiIssuer,
   CredentialSource,
+  ExportSink,
   IssuerConfig,
   NotifyChannel,
   PeopleIssuer,

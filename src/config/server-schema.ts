@@ -1,6 +1,7 @@
 /** What may stand in `dbgate.yaml`: the one source of its validation and of schema/server.json. */
 
 import { z } from 'zod'
+import { exportSink } from './export-schema.ts'
 import { recording } from './recording-schema.ts'
 import { isLoopback } from './target-url.ts'
 import {
@@ -215,6 +216,23 @@ export const serverSchema = z.strictObject({
     .describe('The databases, by the name people type.'),
   recording: recording.prefault({}).describe('What is kept of sessions, and for how long.'),
   auditors: auditors.optional().describe("Who may read everyone's audit records."),
+  bypass: z
+    .strictObject({
+      every: z
+        .union([z.literal('off'), duration(SECOND, 24 * HOUR)], {
+          error: 'off, or a duration like 5m',
+        })
+        .default(5 * 60 * SECOND)
+        .describe('How often the databases are asked. Default 5m.'),
+      except: listOf(text('a database user', /^[^\p{Cc}]{1,63}$/u), 'a list of database users')
+        .default([])
+        .describe('Database users that connect directly on purpose, like the application itself.'),
+    })
+    .prefault({})
+    .describe('Looks for connections to the databases that did not come through the gate.'),
+  export: namedMap(exportSink, 'a map of sinks')
+    .default({})
+    .describe('Where audit events are sent besides the log, in order and at least once.'),
   notify: namedMap(channel, 'a map of channels')
     .default({})
     .describe('Where people hear of what waits for them, by the name that policies use.'),

@@ -118,4 +118,31 @@ export type ServerConfig = {
   readonly recording: RecordingConfig
   readonly auditors: { readonly groups: readonly string[]; readonly users: readonly string[] }
   readonly notify: readonly NotifyChannel[]
+  /** How often to look for connections past the gate, undefined for never, and whose are meant to be there. */
+  readonly bypass: { readonly everyMs: number | undefined; readonly except: readonly string[] }
+  readonly exports: readonly ExportSink[]
 }
+
+/**
+ * Where audit events are sent. `events`: types of records, `request.*` for all that begin so. Parameters
+ * of statements are sent only where that is asked for. OTLP's `headers` are secrets.
+ */
+export type ExportSink = {
+  readonly name: string
+  readonly events: readonly string[]
+  readonly parameters: boolean
+} & (
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret: SecretSource }
+  | {
+      readonly kind: 'syslog'
+      readonly transport: 'udp' | 'tcp' | 'tls'
+      readonly host: string
+      readonly port: number
+      readonly ca: string | undefined
+    }
+  | {
+      readonly kind: 'otlp'
+      readonly url: string
+      readonly headers: Readonly<Record<string, SecretSource>>
+    }
+)

@@ -8,6 +8,7 @@ import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/ind
 import type { AuditLog, Recordings, SessionFacts, SessionLog } from '../record/index.ts'
 import type { Analyser, Catalog } from '../sql/index.ts'
 import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
+import { Backends } from './backends.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
 import { endGently } from './farewell.ts'
 import { readHello } from './hello.ts'
@@ -116,6 +117,7 @@ export class Gate {
   readonly #opening = new Map<string, number>()
   readonly #catalogs = new Catalogs()
   readonly #paces = new Paces()
+  readonly #backends: Backends
   #policy: Policy
   #policyId: string
   #targets: readonly TargetConfig[]
@@ -124,6 +126,7 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options
+    this.#backends = new Backends(options.now)
     this.#policy = options.policy
     this.#policyId = options.policyId
     this.#targets = options.targets
@@ -292,6 +295,30 @@ export class Gate {
     }
   }
 
+  /** The process ids of the gate's own connections to a target's database. */
+  backendsOf(target: TargetConfig): ReadonlySet<number> {
+    return this.#backends.of(target)
+  }
+
+  /**
+   * Asks a target's database something over a connection of its own, with the login of a role.
+   *
+   * Throws: UNREACHABLE (08001), UPSTREAM (08006).
+   */
+  async inspect<T>(
+    target: TargetConfig,
+    role: string,
+    ask: (connection: SideConnection, timeoutMs: number) => Promise<T>,
+  ): Promise<T> {
+    const upstream = await this.#connect(target, role, target.database, CATALOG_PARAMETERS)
+    const connection = new SideConnection(upstream)
+    try {
+      return await ask(connection, CATALOG_TIMEOUT_MS)
+    } finally {
+      connection.close()
+    }
+  }
+
   /** From startup packet to ReadyForQuery, in the order in which it is argued for. */
   async #start(
     stream: Duplex,
@@ -349,7 +376,7 @@ export class Gate {
     parameters: ReadonlyMap<string, string>,
   ): Promise<Upstream> {
     const { limits, randomBytes } = this.#options
-    return openUpstream({
+    const upstream = await openUpstream({
       target,
       credential: await this.#options.credential(target, role),
       parameters,
@@ -358,6 +385,8 @@ export class Gate {
       maxFrameBytes: limits.messageBytes,
       nonce: () => randomBytes(18).toString('base64'),
     })
+    this.#backends.add(target, upstream)
+    return upstream
   }
 
   /** The session is on file before the person hears that it is ready. */

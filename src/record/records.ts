@@ -325,6 +325,18 @@ export type NoteRecord =
       readonly why: string
     }
   | {
+      /** A connection to the database that did not come through the gate, when it is first seen. */
+      readonly type: 'bypass.seen'
+      readonly target: string
+      readonly pid: number
+      readonly user: string
+      readonly database: string
+      readonly address: string
+      /** A claim of the client. */
+      readonly application: string
+      readonly since: string
+    }
+  | {
       /** Someone looked into the log. */
       readonly type: 'audit.read'
       readonly user: string

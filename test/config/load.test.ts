@@ -21,6 +21,8 @@ describe('config/load', () => {
       tls: undefined,
       stateDir: join(dir, 'state'),
       policy: [join(dir, 'policy/*.yaml')],
+      bypass: { everyMs: 300_000, except: [] },
+      exports: [],
       drainMs: 30_000,
       limits: { startupMs: 10_000, messageBytes: 64 * 1024 * 1024, sessionsPerPrincipal: 50 },
       issuers: [

@@ -24,6 +24,8 @@ export type GateTarget = {
 }
 
 export type GateOptions = {
+  /** More lines of the configuration, from the left margin. */
+  readonly top?: readonly string[]
   readonly targets: Readonly<Record<string, GateTarget>>
   /** Where the state directory lies; a temporary one when left out. */
   readonly state?: string
@@ -204,6 +206,7 @@ async function writeFiles(
     'targets:',
     ...targets,
     'auditors: { groups: [dba] }',
+    ...(options.top ?? []),
   ]
   const policy = ['version: 1', 'roles:', ...roles.values(), 'people:', ...people]
   await writeFile(configPath, `${config.join('\n')}\n`)
