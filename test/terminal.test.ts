@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { cutMiddle, hasColour, pad, Terminal, table, textWidth, visible } from '../src/terminal.ts'
+import {
+  canDraw,
+  cutMiddle,
+  hasColour,
+  pad,
+  Terminal,
+  table,
+  textWidth,
+  visible,
+} from '../src/terminal.ts'
 
 /** Any code points, lone surrogates among them, the low ones more often. */
 const anyText = fc
@@ -8,6 +17,23 @@ const anyText = fc
   .map(codes => String.fromCodePoint(...codes))
 
 describe('terminal', () => {
+  it('draws screens on terminals only, and never in a job', () => {
+    const tty = { isTTY: true }
+    const table = [
+      [{}, [tty, tty], true],
+      [{ CI: '0', TERM: 'screen' }, [tty, tty], true],
+      [{ CI: 'false', NO_COLOR: '1' }, [tty, tty], true],
+      [{}, [tty, {}], false],
+      [{ CI: 'true' }, [tty, tty], false],
+      [{ CI: '' }, [tty, tty], false],
+      [{ CONTINUOUS_INTEGRATION: '1' }, [tty, tty], false],
+      [{ TERM: 'dumb' }, [tty, tty], false],
+    ] as const
+    for (const [env, streams, expected] of table) {
+      assert.equal(canDraw(env, streams), expected, JSON.stringify(env))
+    }
+  })
+
   describe('visible', () => {
     const cases: readonly (readonly [what: string, text: string, shown: string])[] = [
       ['plain text', "SELECT 'é', '日本', '👍'", "SELECT 'é', '日本', '👍'"],

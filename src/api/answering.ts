@@ -6,18 +6,6 @@ import type { NoteRecord, Verification } from '../record/index.ts'
 import type { AuditIndex } from '../store/index.ts'
 import type { ApiRoute } from './server.ts'
 
-/** A running session as lists show it. */
-export type SessionView = {
-  readonly id: string
-  readonly principal: Principal
-  readonly agent: string
-  readonly address: string
-  readonly target: string
-  readonly role: string
-  readonly applicationName: string
-  readonly startedAt: number
-}
-
 /** What the answers are made from. `config` is asked anew each time: it may have been reloaded. */
 export type AnsweringOptions = {
   readonly version: string

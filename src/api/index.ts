@@ -5,7 +5,7 @@
  * Invariant: no token leaves the client before the server's certificate was found right.
  */
 
-export { Answering, type AnsweringOptions, type SessionView } from './answering.ts'
+export { Answering, type AnsweringOptions } from './answering.ts'
 export {
   type AuditEntry,
   type AuditPage,
@@ -48,7 +48,8 @@ export {
   createApiServer,
   type TunnelVisit,
 } from './server.ts'
-export { AnswerStream, isSessionsPath, Sessions, type SessionsOptions } from './sessions.ts'
+export { AnswerStream } from './session-stream.ts'
+export { isSessionsPath, Sessions, type SessionsOptions, type SessionView } from './sessions.ts'
 export type { SessionAnswer, SessionDetail, SessionsQuery } from './sessions-client.ts'
 export {
   connectTls,

@@ -5,7 +5,8 @@ import { asDbgateError, DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import { readBody } from './body.ts'
 import { type ApiCall, isRequestsPath } from './requests.ts'
-import { AnswerStream, isSessionsPath } from './sessions.ts'
+import { AnswerStream } from './session-stream.ts'
+import { isSessionsPath } from './sessions.ts'
 
 /** What the API offers, as the server's composition root provides it. */
 export type ApiBackend = {

@@ -10,9 +10,21 @@ import type {
   RecordingReadOptions,
 } from '../record/index.ts'
 import type { AuditIndex, AuditRow, SessionRow } from '../store/index.ts'
-import type { SessionView } from './answering.ts'
 import type { ApiCall } from './requests.ts'
+import { AnswerStream, fromIndex, withSignsOfLife } from './session-stream.ts'
 import { maybe, text } from './shape.ts'
+
+/** A running session as lists show it. */
+export type SessionView = {
+  readonly id: string
+  readonly principal: Principal
+  readonly agent: string
+  readonly address: string
+  readonly target: string
+  readonly role: string
+  readonly applicationName: string
+  readonly startedAt: number
+}
 
 /** What the answers about sessions are made from. */
 export type SessionsOptions = {
@@ -31,15 +43,6 @@ export type SessionsOptions = {
   readonly end: (session: string, error: DbgateError) => boolean
 }
 
-/** An answer that is sent as it comes: JSON values, one a line; undefined is an empty line, a sign of life. */
-export class AnswerStream {
-  readonly values: AsyncIterable<unknown>
-
-  constructor(values: AsyncIterable<unknown>) {
-    this.values = values
-  }
-}
-
 /** A session as lists show it: as on record, and whether it runs. */
 export type SessionSummary = Omit<SessionRow, 'v'> & { readonly is_live: boolean }
 
@@ -47,7 +50,6 @@ const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 1_000
 /** Statements that the summary of one session is made of, and that are told where there is no recording. */
 const MAX_STATEMENTS = 10_000
-const SIGN_OF_LIFE_MS = 10_000
 
 /** True for what `Sessions` answers. */
 export function isSessionsPath(path: readonly string[]): boolean {
@@ -97,9 +99,7 @@ export class Sessions {
       only: isAll ? undefined : principal,
     }
     const found = await this.#options.index.sessions(filter)
-    const live = this.#options
-      .live()
-      .filter(each => isAll || isSame(each.principal, principal))
+    const live = this.#options.live().filter(each => isAll || isSame(each.principal, principal))
     const known = new Set(found.map(({ id }) => id))
     const running = new Set(live.map(({ id }) => id))
     // A session may be so new that the index has not read of it yet.
@@ -283,75 +283,6 @@ async function describe({ path, isOpen }: FoundRecording): Promise<unknown> {
   const digest = createHash('sha256')
   for await (const chunk of createReadStream(path)) digest.update(chunk)
   return { is_open: false, bytes: size, sha256: digest.digest('hex') }
-}
-
-/** What the audit log alone can tell of a session: its statements, nothing that came back. */
-async function* fromIndex(
-  session: SessionSummary,
-  statements: readonly AuditRow[],
-): AsyncGenerator<RecordingEvent> {
-  const startedAt = Date.parse(session.started_at)
-  const since = (time: string): number => Math.max(0, Date.parse(time) - startedAt)
-  yield {
-    t: 0,
-    e: 'start',
-    v: 1,
-    session: session.id,
-    at: session.started_at,
-    principal: { issuer: '', subject: '', user: session.user, name: '', groups: [] },
-    agent: session.via,
-    target: session.target,
-    role: session.role,
-    database: session.database ?? '',
-    client: session.ip ?? '',
-    application: session.client ?? '',
-    results: { rows: 0, bytes: 0 },
-    parameters: 'none',
-  }
-  for (const row of statements) {
-    const { id, rule, outcome } = row
-    const t = since(row.t)
-    const verdict = row.verdict === 'deny' || row.verdict === 'hold' ? row.verdict : 'allow'
-    const refused = verdict === 'deny' ? { refused: true as const } : {}
-    const what = { kinds: [row.kind], class: row.class, verdict, rule, ...refused } as const
-    yield { t, e: 'statement', id, protocol: 'simple', text: row.sql, ...what }
-    if (outcome === null) continue
-    yield {
-      ...{ t: t + Math.round(row.ms ?? 0), e: 'complete', id, outcome: outcomeOf(outcome) },
-      ...{ rows: row.rows ?? 0, bytes: row.bytes ?? 0, durationUs: (row.ms ?? 0) * 1000 },
-      ...(row.sqlstate === null ? {} : { sqlstate: row.sqlstate }),
-    }
-  }
-  if (session.ended_at === null) return
-  yield { t: since(session.ended_at), e: 'end', reason: session.reason ?? 'ended' }
-}
-
-const OUTCOMES = ['ok', 'error', 'skipped', 'cancelled', 'lost', 'not-run'] as const
-
-function outcomeOf(outcome: string): (typeof OUTCOMES)[number] {
-  return OUTCOMES.find(each => each === outcome) ?? 'lost'
-}
-
-/** The values, and while there are none an `undefined` every now and then: nobody has to guess who is there. */
-async function* withSignsOfLife<T>(values: AsyncIterable<T>): AsyncGenerator<T | undefined> {
-  const iterator = values[Symbol.asyncIterator]()
-  let next = iterator.next()
-  try {
-    for (;;) {
-      const { promise: silence, resolve } = Promise.withResolvers<undefined>()
-      const timer = setTimeout(() => resolve(undefined), SIGN_OF_LIFE_MS)
-      const got = await Promise.race([next, silence]).finally(() => clearTimeout(timer))
-      if (got === undefined) yield undefined
-      else if (got.done === true) return
-      else {
-        yield got.value
-        next = iterator.next()
-      }
-    }
-  } finally {
-    // Not awaited: a generator that waits for more hears of it only once it has been woken by its signal.
-    void iterator.return?.()
-  }
 }
 
 function oneLine(given: string): string {

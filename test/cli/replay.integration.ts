@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { appendFile, readdir, readFile, stat } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { appendFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { EVERYTHING, startGate, type TestGate } from '../helpers/gate.ts'
 import { type Database, freshDatabase, postgres18 } from '../helpers/postgres.ts'
-import { until } from '../helpers/run.ts'
+import { run, until } from '../helpers/run.ts'
 import { DANGEROUS, HOSTILE as EVIL } from '../replay/builders.ts'
 import { type Cli, person } from './cli.ts'
 import { type Screen, type TerminalOptions, terminal } from './pty.ts'
@@ -201,6 +202,46 @@ describe('replaying sessions, against a real server', function () {
     await appendFile(changed, bytes)
     assert.equal((await cli.run(['replay', '--file', changed])).code, 11)
     assert.equal((await cli.run(['replay', '--file', '/no/such/file'])).code, 6)
+  })
+
+  it('exports SQL that psql runs again, and that runs nothing else', async () => {
+    const path = join(cli.home, 'again.sql')
+    assert.equal((await as('ana', ['replay', id, '--export', path])).code, 0)
+    const again = await freshDatabase(await postgres18(), 'again')
+    try {
+      await again.query('create table orders(id int, note text)')
+      await again.query(`insert into orders values (9, 'note 9')`)
+      const ran = await run('psql', ['-X', '-v', 'ON_ERROR_STOP=on', '-f', path, again.url], {
+        cwd: cli.home,
+      })
+      // The values of the update are in the comment above it.
+      assert.match(ran.stderr.toString(), /there is no parameter \$1/)
+      assert.equal(existsSync('/tmp/owned'), false)
+      assert.match(ran.stdout.toString(), /\(1 row\)|id \| +note/)
+    } finally {
+      await again.drop()
+    }
+  })
+
+  it('tells from the audit log what has no recording any more', async () => {
+    const client = await open('ana')
+    await client.query('select 1 as told_from_the_log')
+    const live = await until('the session', async () =>
+      (await listed('ana')).find(session => session.is_live),
+    )
+    await client.end()
+    await until('the end', async () => {
+      const found = (await listed('ana')).find(session => session.id === live.id)
+      return found?.is_live === false
+    })
+    const day = new Date().toISOString().slice(0, 10)
+    await rm(join(gate.directory, 'state', 'recordings', day, `${live.id}.dbgr`))
+    const gone = await as('ana', ['replay', live.id])
+    assert.equal(gone.code, 9, gone.out)
+    assert.match(gone.err, new RegExp(`→ dbgate replay ${live.id} --no-results`))
+    const told = await as('ana', ['replay', live.id, '--no-results'])
+    assert.equal(told.code, 0, told.err)
+    assert.match(told.out, /select 1 as told_from_the_log\n[\s\S]*ended: /)
   })
 
   it('watches a session that runs, until somebody ends it', async () => {
