@@ -2,6 +2,7 @@ import { unwatchFile, watchFile } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { Server } from 'node:https'
 import type { AddressInfo, Server as TcpServer } from 'node:net'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
   Answering,
@@ -39,7 +40,7 @@ import {
 import { createVerifier, type Principal, type Verifier } from './identity/index.ts'
 import { Keeping, openRecordings } from './keeping.ts'
 import { openMasks } from './mask/index.ts'
-import { Notifications } from './notify/index.ts'
+import { Exports, Notifications } from './notify/index.ts'
 import { compilePolicy, type Policy } from './policy/index.ts'
 import { AuditLog, findRecording, type Recordings, readRecording } from './record/index.ts'
 import { type Analyser, createAnalyser, EMPTY_SCOPE } from './sql/index.ts'
@@ -187,6 +188,7 @@ class RunningGate implements RunningServer {
   readonly #server: Server
   readonly #direct: TcpServer | undefined
   readonly #notifications: Notifications
+  readonly #exports: Exports
   #ruling: Ruling
   #watched: readonly string[] = []
   #state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting'
@@ -228,6 +230,7 @@ class RunningGate implements RunningServer {
     this.#server = createApiServer({ ...parts.tls, backend: this.#backend() })
     this.#direct = this.#createDirect(loaded.config)
     this.#notifications = this.#createNotifications(loaded.config)
+    this.#exports = this.#createExports(loaded.config)
     parts.approvals.listen(event => this.#notifications.tell(event))
     parts.approvals.listen(({ request }) => {
       if (request.kind === 'access') this.#gate.reconsider()
@@ -275,6 +278,7 @@ class RunningGate implements RunningServer {
       this.#ruling = this.#rule(loaded)
       this.#gate.reload(this.#ruling.policy, loaded.policyDigest, loaded.config.targets)
       this.#notifications.configure(loaded.config.notify)
+      this.#exports.configure(loaded.config.exports)
       this.#scheduleBypass()
       this.#watch(loaded.files)
       audit.note({ type: 'config.reload', outcome: 'ok', policy: loaded.policyDigest })
@@ -305,6 +309,7 @@ class RunningGate implements RunningServer {
     this.#server.closeAllConnections()
     await closed
     await this.#notifications.close(NOTIFY_GRACE_MS)
+    await this.#exports.close()
     const { audit, recordings, keeping, index, analyser, holds } = this.#parts
     await recordings?.close()
     audit.note({ type: 'server.stop', reason })
@@ -396,6 +401,22 @@ class RunningGate implements RunningServer {
       startupMs: config.limits.startupMs,
       verify: token => this.#ruling.verifier.verify(token),
       refused: (address, error) => this.#warn('connection.refused', error, { client: address }),
+    })
+  }
+
+  #createExports(config: ServerConfig): Exports {
+    const { env, now, version, log } = this.#options
+    return new Exports(config.exports, {
+      ...{ stateDir: config.stateDir, logDir: join(config.stateDir, 'audit') },
+      ...{ now, after, fetch, version, host: hostname() },
+      secret: source => resolveSecret(source, env, now),
+      report: ({ sink, what, why }) =>
+        log({
+          level: what === 'recovered' ? 'info' : 'warn',
+          event: `export.${what}`,
+          message: `${sink}: audit events are ${what}: ${why}`,
+          fields: { sink },
+        }),
     })
   }
 
