@@ -1,3 +1,4 @@
+import type { RecordedParameter } from '../record/index.ts'
 import { visible } from '../terminal.ts'
 import { hasStraySlash } from './psql-lexing.ts'
 import type { Entry, Story } from './story.ts'
@@ -15,7 +16,10 @@ export function* sqlFileOf(story: Story, telling: Telling): Generator<string> {
     titleOf(story, telling.marks),
     `began ${visible(head.at)}, times in UTC`,
     summaryOf(story),
-    'What did not run is commented out. Running this file does it all again.',
+    'What did not run is commented out. Running this file does the rest again.',
+    ...(head.parameters === 'full'
+      ? []
+      : ['Values of masked columns are not those that were sent.']),
   ])
   for (const entry of story.entries) {
     if (entry.sql === '' || !isTold(entry, telling)) continue
@@ -51,16 +55,33 @@ function notesOf(story: Story, entry: Entry): readonly string[] {
 
 function statementOf(entry: Entry): string {
   const why = whyNot(entry)
-  if (why === undefined) {
-    // A comment at the end of the text would swallow the semicolon.
-    const isOpen = /--[^\n]*$/.test(entry.sql)
-    return `${entry.sql}${isOpen ? '\n' : ''};\n`
-  }
+  if (why === undefined) return runnable(entry)
   const lines = entry.sql.split(/\r\n|\r|\n/).map(line => visible(line).replaceAll('␉', '\t'))
   const exact = isInert(entry.sql)
     ? []
     : [`exactly, in base64: ${Buffer.from(entry.sql, 'utf8').toString('base64')}`]
   return comment([`${why}:`, ...lines, ...exact])
+}
+
+/** What had values is prepared, so that it gets them again. */
+function runnable({ index, sql, events }: Entry): string {
+  // A comment at the end of the text would swallow the semicolon.
+  const text = `${sql}${/--[^\n]*$/.test(sql) ? '\n' : ''};\n`
+  const values = valuesOf(events)
+  if (values.length === 0) return text
+  const name = `replay_${index + 1}`
+  const literals = values.map(value => (typeof value === 'string' ? literal(value) : 'NULL'))
+  return `PREPARE ${name} AS\n${text}EXECUTE ${name}(${literals.join(', ')});\nDEALLOCATE ${name};\n`
+}
+
+function valuesOf(events: Entry['events']): readonly RecordedParameter[] {
+  return events.flatMap(event => (event.e === 'statement' ? (event.parameters ?? []) : []))
+}
+
+/** Means the same whatever `standard_conforming_strings` is. */
+function literal(value: string): string {
+  const quoted = `'${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`
+  return value.includes('\\') ? `E${quoted}` : quoted
 }
 
 /** Why a statement is commented out; undefined for one that is not. */
@@ -73,7 +94,12 @@ function whyNot({ sql, events }: Entry): string | undefined {
   if (ended.outcome !== 'ok') return `ended as ${ended.outcome}`
   const isCopyIn = events.some(event => event.e === 'copy' && event.direction === 'in')
   if (isCopyIn || statement.kinds.includes('COPY_FROM')) return 'ran, with data of the client'
-  if (!isInert(sql)) return 'ran, but holds characters that deceive'
+  const values = valuesOf(events)
+  if (values.some(value => value !== null && typeof value !== 'string')) {
+    return 'ran, with values that are no text'
+  }
+  const isPlain = values.every(value => typeof value !== 'string' || isInert(value))
+  if (!isInert(sql) || !isPlain) return 'ran, but holds characters that deceive'
   // psql would take it for a command of its own.
   return hasStraySlash(sql) ? 'ran, but psql would read it otherwise' : undefined
 }

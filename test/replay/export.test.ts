@@ -145,6 +145,14 @@ describe('replay/export', function () {
     assert.deepEqual(run('select 1 -- one'), ['select 1 -- one', ';'])
     assert.deepEqual(run("select E'a\\'b'"), ["select E'a\\'b';"])
     assert.deepEqual(run("select '\\d'"), ["select '\\d';"])
+    assert.deepEqual(run('select $1, $2', { parameters: ["it's \\d", null] }), [
+      'PREPARE replay_1 AS',
+      'select $1, $2;',
+      "EXECUTE replay_1(E'it''s \\\\d', NULL);",
+      'DEALLOCATE replay_1;',
+    ])
+    assert.deepEqual(run('select $1', { parameters: ['\u001b]52;c;aGk=\u0007'] }), [])
+    assert.deepEqual(run('select $1', { parameters: [{ base64: 'AA==' }] }), [])
     for (const sql of [
       HOSTILE,
       "select 'a\\'; \\! touch /tmp/x; select '",

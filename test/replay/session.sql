@@ -1,7 +1,7 @@
 -- s-8k2m4qxz · ana@acme.dev via claude · prod/app writer
 -- began 2026-03-01T13:50:00.000Z, times in UTC
 -- 4 statements, 1 held, 1 denied, 3 min
--- What did not run is commented out. Running this file does it all again.
+-- What did not run is commented out. Running this file does the rest again.
 
 -- 13:50:01 s-8k2m4qxz.1
 -- allowed by role writer
