@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import type { Approvals } from '../../src/approval/index.ts'
 import type { May, PolicyDocument, TargetConfig } from '../../src/config/index.ts'
 import { Gate, type GateReport } from '../../src/gate/index.ts'
+import { openMasks } from '../../src/mask/index.ts'
 import { compilePolicy } from '../../src/policy/index.ts'
-import { AuditLog } from '../../src/record/index.ts'
+import { AuditLog, Recordings } from '../../src/record/index.ts'
 import { createAnalyser } from '../../src/sql/index.ts'
 import { openApprovals } from './approvals.ts'
 import type { Database } from './postgres.ts'
@@ -19,6 +20,7 @@ export type BareGate = {
   readonly gate: Gate
   readonly approvals: Approvals
   readonly auditDirectory: string
+  readonly recordingsDirectory: string
   /** What the gate wanted in the server's log. */
   readonly reports: readonly GateReport[]
   readonly url: string
@@ -32,7 +34,13 @@ export type BareGateOptions = {
   readonly messageBytes?: number
   readonly sessionsPerPrincipal?: number
   /** More of the policy. */
-  readonly policy?: Pick<PolicyDocument, 'rules' | 'limits' | 'mode'>
+  readonly policy?: Partial<
+    Pick<PolicyDocument, 'rules' | 'limits' | 'mode' | 'masks' | 'functions'>
+  >
+  /** The login on the upstream; its superuser when left out. */
+  readonly login?: { readonly user: string; readonly password: string }
+  /** Record sessions, up to so much of each result. */
+  readonly results?: { readonly rows: number; readonly bytes: number }
   /** Where records and requests lie, and stay; a temporary directory when left out. */
   readonly directory?: string
 }
@@ -54,6 +62,24 @@ export async function startBareGate(
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'dbgate-gate-')))
   const auditDirectory = join(directory, 'audit')
   const audit = await AuditLog.open(auditDirectory, { now: Date.now })
+  const recordingsDirectory = join(directory, 'recordings')
+  const recordings =
+    options.results === undefined
+      ? undefined
+      : await Recordings.open(
+          {
+            directory: recordingsDirectory,
+            results: options.results,
+            parameters: 'full',
+            isRequired: false,
+            now: Date.now,
+            clock: () => performance.now(),
+            report: (session, reason) => {
+              throw new Error(`${session}: ${reason}`)
+            },
+          },
+          audit,
+        )
   const analyser = createAnalyser()
   await analyser.ready()
   const reports: GateReport[] = []
@@ -74,6 +100,7 @@ export async function startBareGate(
   const { approvals, close: closeApprovals } = openApprovals(directory, audit)
   const gate = new Gate({
     audit,
+    recordings,
     analyser,
     approvals,
     policyId: 'test',
@@ -89,7 +116,8 @@ export async function startBareGate(
       messageBytes: options.messageBytes ?? 64 * 1024 ** 2,
       sessionsPerPrincipal: options.sessionsPerPrincipal ?? 200,
     },
-    credential: async () => ({ user: 'postgres', password: upstream.password }),
+    credential: async () => options.login ?? { user: 'postgres', password: upstream.password },
+    masks: openMasks({ key: randomBytes(32) }),
     now: Date.now,
     clock: () => performance.now(),
     randomBytes,
@@ -111,12 +139,14 @@ export async function startBareGate(
     gate,
     approvals,
     auditDirectory,
+    recordingsDirectory,
     reports,
     url: `postgresql://postgres@127.0.0.1:${address.port}/${database.name}`,
     close: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise(resolve => server.close(resolve))
       closeApprovals()
+      await recordings?.close()
       await audit.close()
       await analyser.close()
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
