@@ -9,16 +9,26 @@ import type {
   ReturningClause,
   UpdateStmt,
 } from 'libpg-query'
+import type { CatalogTrigger } from './catalog.ts'
 import { traceCondition } from './lineage-conditions.ts'
-import { noteEffects } from './lineage-effects.ts'
+import { noteEffects, triggersOf } from './lineage-effects.ts'
 import { traceFrom } from './lineage-from.ts'
+import { triggerOrigins } from './lineage-functions.ts'
 import { literalOf, noteLiterals } from './lineage-literals.ts'
 import { both, type From, fromItem, type Item, type Level, NO_FROM } from './lineage-names.ts'
 import { readRelation } from './lineage-relations.ts'
 import { traceTargets } from './lineage-targets.ts'
 import type { Trace } from './lineage-trace.ts'
 import type { Origin } from './lineage-types.ts'
-import { CONSTANT, type Column, depending, type Origins, type Value } from './lineage-value.ts'
+import {
+  CONSTANT,
+  type Column,
+  depending,
+  NO_ORIGINS,
+  type Origins,
+  union,
+  type Value,
+} from './lineage-value.ts'
 import { withLevel } from './lineage-with.ts'
 import type { Command } from './raw.ts'
 
@@ -27,6 +37,7 @@ type Target = {
   readonly item: Item
   readonly name: string
   readonly written: Map<string, Value>
+  readonly triggers: readonly CatalogTrigger[]
 }
 
 export type Changed = { readonly columns: readonly Column[] | undefined }
@@ -62,7 +73,10 @@ function openTarget(
     open: found === undefined ? CONSTANT : undefined,
     relation: found?.relation,
   }
-  return { item, name: relation.relname ?? '', written: new Map() }
+  const triggers = (found?.relations ?? []).flatMap(changed =>
+    commands.flatMap(command => triggersOf(changed, command, trace)),
+  )
+  return { item, name: relation.relname ?? '', written: new Map(), triggers }
 }
 
 /** The columns behind a target column: through a view its own and that of the table. */
@@ -98,11 +112,12 @@ function write(
 }
 
 /** The target's row as it may be afterwards. */
-function rowAfter(target: Target): Item {
+function rowAfter(target: Target, trace: Trace): Item {
+  const added = triggerOrigins(target.triggers, trace)
   const columns = target.item.columns.map(({ name, value }) => {
-    const written = target.written.get(name)
-    if (written === undefined || written.from.size === 0) return { name, value }
-    return { name, value: { ...depending(value, written.from), reported: value.reported } }
+    const from = union([target.written.get(name)?.from ?? NO_ORIGINS, added])
+    if (from.size === 0) return { name, value }
+    return { name, value: { ...depending(value, from), reported: value.reported } }
   })
   return { ...target.item, columns }
 }
@@ -117,6 +132,10 @@ function traceInsert(insert: InsertStmt, outer: Level | undefined, trace: Trace)
     insert.cols === undefined
       ? target.item.columns.map(({ name }) => name)
       : assigned(insert.cols).map(({ name }) => name)
+  const subscripts = (insert.cols ?? []).flatMap(node =>
+    'ResTarget' in node ? (node.ResTarget.indirection ?? []) : [],
+  )
+  trace.decideAll(trace.originsOf(subscripts, level), 'COLUMN')
   const given: Column[] = []
   columns.forEach(({ value }, i) => {
     const name = names[i]
@@ -212,6 +231,13 @@ function assign(
     const value = source === undefined ? CONSTANT : trace.evaluate(source, level)
     write(target, name, value, source, trace)
   }
+  // Subscripts: SET a[x] = …
+  for (const node of targets ?? []) {
+    if (!('ResTarget' in node) || node.ResTarget.indirection === undefined) continue
+    const { name = '', indirection } = node.ResTarget
+    const from = trace.originsOf(indirection, level)
+    if (from.size > 0) write(target, name, { ...CONSTANT, from }, undefined, trace)
+  }
 }
 
 function traceUpdate(update: UpdateStmt, outer: Level | undefined, trace: Trace) {
@@ -283,7 +309,7 @@ function traceReturning(
   isTargetLast = false,
 ): readonly Column[] | undefined {
   if (clause === undefined) return undefined
-  const row = rowAfter(target)
+  const row = rowAfter(target, trace)
   const own = fromItem(row)
   const from = isTargetLast ? both(others, own) : both(own, others)
   const versions = ['old', 'new'].map(version => versionName(clause, version))

@@ -1,4 +1,4 @@
-import type { CatalogRelation } from './catalog.ts'
+import type { CatalogRelation, CatalogTrigger } from './catalog.ts'
 import { traceDefinition, traceExpressionText } from './lineage-texts.ts'
 import type { Trace } from './lineage-trace.ts'
 import { derived } from './lineage-value.ts'
@@ -14,7 +14,7 @@ export function noteEffects(
   const spelledName = `${relation.schema}.${relation.name}`
   if (relation.rules.some(rule => rule.command === command))
     trace.refuse(`a rule of ${spelledName}`)
-  if (relation.triggers.some(({ commands }) => commands.includes(command))) trace.runsCode = true
+  if (triggersOf(relation, command, trace).length > 0) trace.runsCode = true
   noteExpressions(relation, command, trace)
   if (relation.definition === undefined) return
   // Changing a view changes the tables behind it.
@@ -26,6 +26,25 @@ export function noteEffects(
     if (other !== undefined && depth < 32 && other !== relation)
       noteEffects(other, command, trace, depth + 1)
   }
+}
+
+/** The triggers that a command fires, on a table and on the children its rows may be in. */
+export function triggersOf(
+  relation: CatalogRelation,
+  command: Command,
+  trace: Trace,
+): readonly CatalogTrigger[] {
+  const found: CatalogTrigger[] = []
+  const seen = new Set<number>()
+  const pending = [relation.oid]
+  for (let oid = pending.pop(); oid !== undefined; oid = pending.pop()) {
+    const member = trace.catalog.relations.get(oid)
+    if (member === undefined || seen.has(oid)) continue
+    seen.add(oid)
+    pending.push(...member.children)
+    found.push(...member.triggers.filter(({ commands }) => commands.includes(command)))
+  }
+  return found
 }
 
 /** Policies, defaults, checks and indexes: what they compute is not shown, but code in them may tell. */

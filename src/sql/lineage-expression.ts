@@ -1,5 +1,5 @@
 import type { A_Expr, Node, SubLink, TypeCast } from 'libpg-query'
-import { traceCall, traceConversion, traceOperator } from './lineage-calls.ts'
+import { traceCall, traceConversion, traceOperator, windowOf } from './lineage-calls.ts'
 import { literalsIn, noteLiterals } from './lineage-literals.ts'
 import type { Level } from './lineage-names.ts'
 import { evaluateIndirection, evaluateReference } from './lineage-references.ts'
@@ -57,6 +57,7 @@ export function evaluate(node: Node, level: Level, trace: Trace): Value {
     const row = trace.evaluate(source, level)
     return row.row?.[colno - 1]?.value ?? derived(row.from)
   }
+  if ('WindowDef' in node) return derived(windowOf(node.WindowDef, level, trace))
   if ('JsonArrayQueryConstructor' in node) {
     const { query } = node.JsonArrayQueryConstructor
     if (query === undefined) return CONSTANT

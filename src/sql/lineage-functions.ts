@@ -1,5 +1,5 @@
 import type { CreateFunctionStmt, FunctionParameter, Node } from 'libpg-query'
-import type { CatalogFunction } from './catalog.ts'
+import type { CatalogFunction, CatalogTrigger } from './catalog.ts'
 import { Facts } from './facts.ts'
 import { type From, type Item, Level } from './lineage-names.ts'
 import { readRelation, relationsNamed } from './lineage-relations.ts'
@@ -9,6 +9,7 @@ import {
   type Column,
   depending,
   derived,
+  NO_ORIGINS,
   type Origins,
   TEXT_CONSTANT,
   union,
@@ -134,6 +135,23 @@ function named(names: readonly string[], columns: readonly Column[], all: Value)
     name,
     value: isSameShape ? derived(columns[i]?.value.from ?? all.from) : all,
   }))
+}
+
+/** What code that a trigger calls may put into a row: anything it reads. */
+export function triggerOrigins(triggers: readonly CatalogTrigger[], trace: Trace): Origins {
+  const sets = triggers.map(({ function: { oid, schema, name } }) => {
+    const called = trace.catalog.functions.get(oid)
+    if (called === undefined) {
+      if (schema !== 'pg_catalog') trace.refuse(`trigger function ${name}`)
+      return NO_ORIGINS
+    }
+    const traced = trace.once(`trigger ${oid}`, trace.shared.running, inner =>
+      readByFacts(called, inner),
+    )
+    for (const why of traced.unknown) trace.refuse(why)
+    return unionOf((traced.columns ?? []).map(({ value }) => value))
+  })
+  return union(sets)
 }
 
 /** All columns of all that a function in another language reads: as good as each of its results. */

@@ -10,7 +10,7 @@ import { traceCall } from './lineage-calls.ts'
 import { traceChange, writeAll } from './lineage-change.ts'
 import { traceCondition } from './lineage-conditions.ts'
 import { readAll } from './lineage-functions.ts'
-import { fromItem, Level, NO_FROM } from './lineage-names.ts'
+import { fromItem, type Item, Level, NO_FROM } from './lineage-names.ts'
 import { readRelation } from './lineage-relations.ts'
 import { Trace } from './lineage-trace.ts'
 import {
@@ -49,12 +49,10 @@ function traceCommand(node: Node, level: Level | undefined, trace: Trace): Colum
   if ('CopyStmt' in node) return traceCopy(node.CopyStmt, level, trace)
   if ('ExplainStmt' in node) return traceExplain(node.ExplainStmt.query, level, trace)
   if ('ExecuteStmt' in node) {
-    trace.originsOf(node.ExecuteStmt.params, level ?? new Level(NO_FROM, undefined))
-    return traceNamed(
-      trace.scope?.prepared.get(node.ExecuteStmt.name ?? ''),
-      'prepared statement',
-      trace,
-    )
+    const { params, name = '' } = node.ExecuteStmt
+    const given = trace.originsOf(params, level ?? new Level(NO_FROM, undefined))
+    if (given.size > 0) trace.refuse('a parameter of EXECUTE that is read from tables')
+    return traceNamed(trace.scope?.prepared.get(name), 'prepared statement', trace)
   }
   if ('FetchStmt' in node) {
     const { portalname = '', ismove } = node.FetchStmt
@@ -263,9 +261,37 @@ function isHarmlessChange(alter: AlterTableStmt): boolean {
   })
 }
 
+/** Defaults and checks are computed for rows: what code in them reads may be kept with the rows. */
+function noteDefaults(elements: readonly Node[] | undefined, trace: Trace): void {
+  const item: Item = {
+    alias: undefined,
+    schema: undefined,
+    columns: [],
+    open: CONSTANT,
+    relation: undefined,
+  }
+  const level = new Level(fromItem(item), undefined)
+  const pending = [...(elements ?? [])]
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    let expression: Node | undefined
+    if ('ColumnDef' in node) pending.push(...(node.ColumnDef.constraints ?? []))
+    else if ('Constraint' in node) expression = node.Constraint.raw_expr
+    else if ('AlterTableCmd' in node) {
+      const { subtype, def } = node.AlterTableCmd
+      if (def !== undefined && subtype === 'AT_ColumnDefault') expression = def
+      else if (def !== undefined) pending.push(def)
+    }
+    if (expression === undefined) continue
+    const from = trace.originsOf([expression], level)
+    if (from.size > 0) trace.store(undefined, from, 'DEFAULT')
+  }
+}
+
 /** Definitions: whatever they touch may end up under another name, or in the text of an error. */
 function traceDefinitions(node: Node, trace: Trace): void {
   const [type = ''] = Object.keys(node)
+  if ('CreateStmt' in node) noteDefaults(node.CreateStmt.tableElts, trace)
+  if ('AlterTableStmt' in node) noteDefaults(node.AlterTableStmt.cmds, trace)
   if (HARMLESS.has(type)) return
   if ('AlterTableStmt' in node && isHarmlessChange(node.AlterTableStmt)) return
   if (type === 'DoStmt' || !type.endsWith('Stmt') || trace.judged === undefined) {

@@ -42,6 +42,10 @@ CREATE FUNCTION fullrec(u users) RETURNS text LANGUAGE sql AS 'SELECT $1.ssn';
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TABLE watched (a int, b text);
 CREATE TRIGGER t BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN NEW.b := (SELECT max(ssn) FROM public.users); RETURN NEW; END';
+CREATE TABLE filled (a int, b text);
+CREATE TRIGGER t BEFORE INSERT ON filled FOR EACH ROW EXECUTE FUNCTION fill();
 CREATE TABLE ruled (a int);
 CREATE RULE r AS ON INSERT TO ruled DO ALSO SELECT ssn FROM users;
 CREATE SCHEMA other;
@@ -81,7 +85,7 @@ const OUTPUTS: readonly (readonly [sql: string, outputs: string])[] = [
     'SELECT count(*), count(ssn), count(ssn::int), max(ssn), sum(salary) FILTER (WHERE id = 1) FROM users WHERE false',
     'count: ; count: counted users.ssn; count: derived users.ssn; max: derived users.ssn; sum: derived users.id users.salary',
   ],
-  ['SELECT u FROM cards u', 'u: derived cards.cvv cards.holder cards.id cards.pan'],
+  ['SELECT u FROM cards u', 'u: total cards.cvv cards.holder cards.id cards.pan'],
   ['SELECT (r).pan FROM (SELECT u AS r FROM cards u) q', 'pan: cards.pan'],
   [
     'SELECT ((SELECT u FROM cards u LIMIT 1)).*',
@@ -364,6 +368,12 @@ describe('lineage with a real database', () => {
       'ALTER COLUMN <- cards.cvv cards.holder cards.id cards.pan',
     ],
     ['ALTER TABLE cards ADD COLUMN y int', ''],
+    ['ALTER TABLE products ADD COLUMN y text DEFAULT names()', 'DEFAULT <- users.name'],
+    ['CREATE TABLE t (y text DEFAULT names())', 'DEFAULT <- users.name'],
+    [
+      'UPDATE people SET nick[(SELECT id FROM orders)] = 1',
+      'people.nick <- ; people.nick <- orders.id',
+    ],
   ]
 
   for (const [sql, stored] of STORED) {
@@ -378,6 +388,17 @@ describe('lineage with a real database', () => {
     })
   }
 
+  it('counts what triggers read among what comes back', async () => {
+    assert.equal(
+      outputsOf(await lineageOf("INSERT INTO watched VALUES (1, 'x') RETURNING b")),
+      'b: watched.b',
+    )
+    assert.match(
+      outputsOf(await lineageOf('INSERT INTO filled VALUES (1) RETURNING b')),
+      /users\.ssn/,
+    )
+  })
+
   const UNKNOWN = [
     'SELECT * FROM nowhere',
     'SELECT nothing FROM users',
@@ -386,6 +407,7 @@ describe('lineage with a real database', () => {
     "SELECT query_to_xml('SELECT ssn FROM users', false, false, '')",
     'INSERT INTO ruled VALUES (1)',
     'EXECUTE p',
+    'EXECUTE p (names())',
     'FETCH ALL FROM c',
     'DO $$ BEGIN END $$',
     'SELECT 1 <!!> 2',
