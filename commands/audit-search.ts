@@ -49,7 +49,14 @@ export default class AuditSearch extends BaseCommand {
       return
     }
     const time = /^\d+[smhd]$/.test(from) ? `the last ${spelled(from)}` : `the time since ${from}`
-    this.#print(await api.auditPage(asked), time)
+    const page = await api.auditPage(asked)
+    if (this.terminal.isOutTTY && this.mayDraw(flags) && page.entries.length > 0) {
+      const { browse } = await import('./audit-browse.ts')
+      const { io, terminal, config } = this
+      const footer = footerOf(page, time).join(` ${terminal.marks.dot} `)
+      this.finish(await browse(page.entries, footer, flags.server, { io, terminal, config }))
+    }
+    this.#print(page, time)
   }
 
   #print({ entries, counts }: AuditPage, time: string): void {
@@ -64,11 +71,16 @@ export default class AuditSearch extends BaseCommand {
     }
     for (const line of auditTable(terminal, entries, this.io.now())) terminal.out(line)
     if (!terminal.isOutTTY) return
-    const shown = `${entries.length} of ${counted(matches, limit)}`
-    const parts = [shown, time.replace(/^the /, ''), ...hiddenPart(hidden, limit), ...own]
-    terminal.say(terminal.paint.dim(parts.join(dot)))
+    terminal.say(terminal.paint.dim(footerOf({ entries, counts }, time).join(dot)))
     if (entries.length < matches) terminal.say(terminal.paint.dim('the newest ones: --limit'))
   }
+}
+
+function footerOf({ entries, counts }: AuditPage, time: string): readonly string[] {
+  const { matches = entries.length, hidden = 0, limit = Infinity } = counts ?? {}
+  const own = counts?.everybody === false ? ['only your own statements'] : []
+  const shown = `${entries.length} of ${counted(matches, limit)}`
+  return [shown, time.replace(/^the /, ''), ...hiddenPart(hidden, limit), ...own]
 }
 
 function hiddenPart(hidden: number, limit: number): readonly string[] {

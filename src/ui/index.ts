@@ -14,6 +14,15 @@ export {
   unseen,
 } from './approve-state.ts'
 export {
+  initialList,
+  type ListChoice,
+  type ListItem,
+  type ListKey,
+  type ListState,
+  listLines,
+  pressList,
+} from './list-state.ts'
+export {
   initialPanel,
   type PanelClient,
   type PanelEvent,
@@ -39,4 +48,5 @@ export {
 export { Timeline } from './player-timeline.ts'
 export { type ShownPanel, type ShowOptions, showPanel } from './show.ts'
 export { type ShowApproveOptions, showApprove } from './show-approve.ts'
+export { type ShowListOptions, showList } from './show-list.ts'
 export { type ShowPlayerOptions, showPlayer } from './show-player.ts'

@@ -214,8 +214,8 @@ describe('replaying sessions, against a real server', function () {
       const ran = await run('psql', ['-X', '-v', 'ON_ERROR_STOP=on', '-f', path, again.url], {
         cwd: cli.home,
       })
-      // The values of the update are in the comment above it.
-      assert.match(ran.stderr.toString(), /there is no parameter \$1/)
+      assert.deepEqual([ran.code, ran.stderr.toString()], [0, ''])
+      assert.deepEqual((await again.query('select note from orders')).rows, [{ note: 'changed' }])
       assert.equal(existsSync('/tmp/owned'), false)
       assert.match(ran.stdout.toString(), /\(1 row\)|id \| +note/)
     } finally {
@@ -337,6 +337,24 @@ describe('replaying sessions, against a real server', function () {
     } finally {
       await client.end()
     }
+  })
+
+  it('replays from what audit search found, at the statement', async () => {
+    const args = ['audit', 'search', `session:${id}`]
+    await on('ana', args, { columns: 80, rows: 24 }, async screen => {
+      await shows(screen, /▶ .*✗ no-drop +drop table orders[\s\S]*enter details {2}r replay/)
+      await screen.press('k')
+      await shows(screen, /▶ .*select nothing/)
+      await screen.press('Enter')
+      await shows(screen, /\n {2}kind +SELECT\n/)
+      await screen.press('r')
+      await shows(screen, /▶ .*select nothing[\s\S]*space play/)
+      assert.doesNotMatch(await screen.text(), /drop table/)
+      await screen.press('q')
+      await shows(screen, /▶ .*select nothing[\s\S]*enter details/)
+      await screen.press('q')
+      await shows(screen, /drop table orders[\s\S]*exit 0/)
+    })
   })
 
   it('prints lines on a terminal where CI is set, since no screen is drawn there', async () => {
