@@ -177,7 +177,7 @@ function noteOf({ isLookedUp, masks }: ExplanationAnswer): string | undefined {
 function linesOf(columns: ExplanationAnswer['columns'], arrow: string): readonly string[] {
   const rows = columns.map(({ name, from, mask, why, at }) => [
     visible(name),
-    visible(from.join(', ') || '-'),
+    visible(namesOf(from)),
     visible(why),
     `${arrow} ${visible(mask ?? 'shown')}${at === undefined ? '' : `  ${visible(at)}`}`,
   ])
@@ -188,6 +188,15 @@ function linesOf(columns: ExplanationAnswer['columns'], arrow: string): readonly
       .join('  ')
       .trim(),
   )
+}
+
+const MAX_NAMES = 2
+
+/** A row as a whole comes from many columns. */
+function namesOf(from: readonly string[]): string {
+  if (from.length === 0) return '-'
+  const more = from.length > MAX_NAMES ? ` and ${from.length - MAX_NAMES} more` : ''
+  return `${from.slice(0, MAX_NAMES).join(', ')}${more}`
 }
 
 function same(text: string): string {

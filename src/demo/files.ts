@@ -104,6 +104,16 @@ people:
   - groups: [dba]                      # Ben
     roles: { demo: owner }
 
+masks:                                 # by the labels in the comments of columns; \\d+ customers shows them
+  - labels:
+      "pii:email": hash                # the same for the same address, so that joins and counts work
+      "pii:phone": { keep_last: 4 }
+      "pii:card": { keep_last: 4 }
+      "pii:salary": nullify
+      "pii:ssn": redact
+    domain: email
+    reveal: [dba]                      # Ben sees what there is
+
 rules:
   - name: deletes
     on: [demo]

@@ -131,19 +131,20 @@ type Rights = {
   readonly definers: readonly string[]
 }
 
-const OWN = 16384
+const NOT_OURS = "('pg_catalog', 'information_schema', 'pg_toast')"
 const RELATIONS = `SELECT json_build_array(c.oid::int8, (SELECT json_agg(p) FROM
     unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE has_table_privilege(c.oid, p)),
     has_table_privilege('public', c.oid, 'SELECT'))::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid >= ${OWN} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
+  WHERE n.nspname NOT IN ${NOT_OURS} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND has_schema_privilege(n.oid, 'USAGE')`
 const SEQUENCES = `SELECT format('%I.%I', n.nspname, c.relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid >= ${OWN} AND c.relkind = 'S' AND has_schema_privilege(n.oid, 'USAGE')
-    AND has_sequence_privilege(c.oid, 'USAGE') ORDER BY 1`
+  WHERE n.nspname NOT IN ${NOT_OURS} AND c.relkind = 'S' AND has_schema_privilege(n.oid, 'USAGE')
+    AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'USAGE') END ORDER BY 1`
 const DEFINERS = `SELECT p.oid::regprocedure::text FROM pg_proc p
-  WHERE p.oid >= ${OWN} AND p.prosecdef AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1`
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  WHERE n.nspname NOT IN ${NOT_OURS} AND p.prosecdef AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1`
 
 async function readRights(database: Database): Promise<Rights> {
   const rows = (await database.query(RELATIONS)).map(row => JSON.parse(row ?? '[]') as unknown[])

@@ -1,12 +1,22 @@
 import type { CatalogPart } from './catalog.ts'
 
-/** Objects below are PostgreSQL's own. Source: FirstNormalObjectId in access/transam.h. */
-const OWN = 16384
+/** Objects below are PostgreSQL's own. Source: FirstUnpinnedObjectId in access/transam.h. */
+const OWN = 12000
+
+/**
+ * What is not PostgreSQL's own. Between its own and FirstNormalObjectId is what initdb has made, and also what somebody
+ * has made in single-user mode: those are told apart by their schema.
+ */
+const own = (
+  oid: string,
+  schema: string,
+): string => `(${oid} >= 16384 OR ${oid} >= ${OWN} AND ${schema} NOT IN
+    (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast')))`
 
 /** A user's type as [schema, name], NULL for PostgreSQL's own. An array counts as its element. */
 const userType = (oid: string): string => `(SELECT json_build_array(tn.nspname, e.typname)
     FROM pg_type t JOIN pg_type e ON e.oid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END
-    JOIN pg_namespace tn ON tn.oid = e.typnamespace WHERE t.oid = ${oid} AND e.oid >= ${OWN})`
+    JOIN pg_namespace tn ON tn.oid = e.typnamespace WHERE t.oid = ${oid} AND ${own('e.oid', 'e.typnamespace')})`
 
 const functionName = (oid: string): string => `(SELECT json_build_array(fn.nspname, fp.proname)
     FROM pg_proc fp JOIN pg_namespace fn ON fn.oid = fp.pronamespace WHERE fp.oid = ${oid})`
@@ -16,7 +26,7 @@ const RELATIONS = `SELECT json_build_object('oid', c.oid::int8, 'schema', n.nspn
     'kind', c.relkind,
     'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid >= ${OWN} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'`
+  WHERE ${own('c.oid', 'c.relnamespace')} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'`
 
 const COLUMNS = `SELECT json_build_object('relation', a.attrelid::int8, 'number', a.attnum, 'name', a.attname,
     'notNull', a.attnotnull, 'typeOid', a.atttypid::int8, 'typeModifier', a.atttypmod,
@@ -25,7 +35,7 @@ const COLUMNS = `SELECT json_build_object('relation', a.attrelid::int8, 'number'
     'generated', CASE WHEN a.attgenerated <> '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid)
       FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END)::text
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-  WHERE a.attrelid >= ${OWN} AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE ${own('c.oid', 'c.relnamespace')} AND a.attnum > 0 AND NOT a.attisdropped
     AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
   ORDER BY a.attrelid, a.attnum`
 
@@ -34,14 +44,14 @@ const SYSTEM_RELATIONS = `SELECT json_build_object('oid', c.oid::int8, 'schema',
     'columns', (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum)
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.oid < ${OWN} AND c.relkind IN ('r', 'v') AND n.nspname IN ('pg_catalog', 'information_schema')`
+  WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND n.nspname IN ('pg_catalog', 'information_schema')`
 
 /** Overloads that give different columns are left out: what they give is not known by name. */
 const SYSTEM_ROWS = `SELECT json_build_object('name', found.name, 'columns', min(found.columns::text)::json)::text
   FROM (SELECT p.proname AS name, (SELECT json_agg(a.name ORDER BY a.position)
       FROM unnest(p.proargmodes, p.proargnames) WITH ORDINALITY a(mode, name, position)
       WHERE a.mode IN ('o', 'b', 't')) AS columns
-    FROM pg_proc p WHERE p.oid < ${OWN} AND p.proargmodes IS NOT NULL) found
+    FROM pg_proc p WHERE NOT ${own('p.oid', 'p.pronamespace')} AND p.proargmodes IS NOT NULL) found
   WHERE found.columns IS NOT NULL
   GROUP BY found.name HAVING count(DISTINCT found.columns::text) = 1`
 
@@ -107,18 +117,20 @@ const FUNCTIONS = `SELECT json_build_object('oid', p.oid::int8, 'schema', n.nspn
       JOIN pg_namespace fn ON fn.oid = fp.pronamespace
       WHERE g.aggfnoid = p.oid))::text
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.oid >= ${OWN}`
+  WHERE ${own('p.oid', 'p.pronamespace')}`
 
 const OPERATORS = `SELECT json_build_object('schema', n.nspname, 'name', o.oprname,
     'function', ${functionName('o.oprcode')})::text
-  FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid >= ${OWN} AND o.oprcode <> 0`
+  FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE ${own('o.oid', 'o.oprnamespace')}
+    AND o.oprcode <> 0`
 
 const DOMAINS = `SELECT json_build_object('schema', n.nspname, 'name', t.typname,
     'base', (SELECT json_build_array(bn.nspname, b.typname) FROM pg_type b
       JOIN pg_namespace bn ON bn.oid = b.typnamespace WHERE b.oid = t.typbasetype),
     'checks', (SELECT json_agg(pg_get_expr(k.conbin, 0)) FROM pg_constraint k
       WHERE k.contypid = t.oid AND k.conbin IS NOT NULL))::text
-  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'd' AND t.oid >= ${OWN}`
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'd'
+    AND ${own('t.oid', 't.typnamespace')}`
 
 const CASTS = `SELECT json_build_object('target', t.typname, 'context', c.castcontext,
     'function', ${functionName('c.castfunc')})::text
