@@ -18,26 +18,14 @@ import type { Hold } from '../store/index.ts'
 import type { Parameter } from '../wire/index.ts'
 import type { CatalogView } from './catalogs.ts'
 import { Confidential, type ConfidentialOptions } from './confidential.ts'
+import { ESTIMATE_AGE_MS, type Estimate } from './estimate.ts'
+import type { Judgement } from './judgement.ts'
 import type { Pace } from './pace.ts'
 import { runLimit } from './row-limit.ts'
 import { type Run, startRun } from './run.ts'
 import { type Standing, verdictOn } from './standing.ts'
 import { decodeText, type RecordedText } from './text.ts'
 import { refuseLifting } from './time-limit.ts'
-
-/** A text and what it does. What is decided about it is asked each time anew: grants change. */
-export type Judgement = {
-  /** The bytes as sent. Ownership: a copy. */
-  readonly bytes: Buffer
-  /** The catalog it was analysed with; undefined for a role that the schema makes no difference to. */
-  readonly catalog: Catalog | undefined
-  readonly recorded: RecordedText
-  readonly analysis: Analysis
-  /** The session's names it was analysed with. */
-  readonly scope: Scope
-  /** Where it is not known which of several it is: all it may be; else empty. */
-  readonly either: readonly Judgement[]
-}
 
 /**
  * Proof that policy allowed this execution and that the audit log has it on file. Only `commit` of this
@@ -95,6 +83,7 @@ export class Authorizer {
   #isChangingSchema = false
   /** Verdicts by the identity of the analysis, which the analyser hands out again for a repeated text. */
   #verdicts = new WeakMap<Analysis, Verdict>()
+  readonly #estimates = new WeakMap<Analysis, Estimate>()
   /** Runs that are staged but will not be forwarded: they go on file with the next commit. */
   #withdrawn: Run[] = []
 
@@ -204,6 +193,17 @@ export class Authorizer {
     }
   }
 
+  /** How many rows a text is about by the database's own estimate; undefined before it was asked. */
+  estimateOf({ analysis }: Judgement): Estimate | undefined {
+    return this.#estimates.get(analysis)
+  }
+
+  /** Takes an estimate: what was decided without it is decided anew. */
+  estimated({ analysis }: Judgement, rows: number | undefined): void {
+    this.#estimates.set(analysis, { rows, at: this.#standing.now() })
+    this.#verdicts.delete(analysis)
+  }
+
   /** What the policy in force and its masks say of something judged before. */
   verdictOn(judgement: Judgement): Verdict {
     return this.confidential.join(this.#policyOn(judgement.analysis), judgement)
@@ -212,9 +212,20 @@ export class Authorizer {
   #policyOn(analysis: Analysis): Verdict {
     const known = this.#verdicts.get(analysis)
     if (known !== undefined && this.#standing.now() < known.validUntil) return known
-    const verdict = verdictOn(this.#standing, analysis)
+    const verdict = this.#decided(analysis)
     this.#verdicts.set(analysis, verdict)
     return verdict
+  }
+
+  /** An estimate is taken for a while: what is decided by it is decided anew then. */
+  #decided(analysis: Analysis): Verdict {
+    const standing = this.#standing
+    const estimate = this.#estimates.get(analysis)
+    const until = (estimate?.at ?? 0) + ESTIMATE_AGE_MS
+    if (estimate?.rows === undefined || standing.now() >= until)
+      return verdictOn(standing, analysis)
+    const verdict = verdictOn(standing, analysis, estimate.rows)
+    return { ...verdict, validUntil: Math.min(verdict.validUntil, until) }
   }
 
   /**

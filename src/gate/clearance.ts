@@ -4,9 +4,11 @@ import { recordedParameter } from '../record/index.ts'
 import type { Statement } from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
 import { copyFrame, type Frame, type Parameter } from '../wire/index.ts'
-import type { Authorizer, Claim, Judgement } from './authorize.ts'
+import type { Authorizer, Claim } from './authorize.ts'
+import { ESTIMATE_AGE_MS, explainFor } from './estimate.ts'
 import type { Exchange } from './exchange.ts'
 import type { Answer, Holding, Wanted } from './holding.ts'
+import type { Judgement } from './judgement.ts'
 import { type Names, nameOf } from './names.ts'
 import type { SessionScope } from './session-scope.ts'
 import { makesUnreadable } from './text.ts'
@@ -34,6 +36,8 @@ export type ClearanceOptions = {
   readonly names: Names
   readonly scope: SessionScope
   readonly holding: Holding
+  /** Asks the database how many rows a plan is about; undefined where it does not say. Never rejects. */
+  readonly estimate?: ((explain: string) => Promise<number | undefined>) | undefined
 }
 
 /**
@@ -46,6 +50,7 @@ export class Clearance {
   readonly #names: Names
   readonly #scope: SessionScope
   readonly #holding: Holding
+  readonly #ask: ClearanceOptions['estimate']
 
   constructor(options: ClearanceOptions) {
     this.#authorizer = options.authorizer
@@ -53,6 +58,7 @@ export class Clearance {
     this.#names = options.names
     this.#scope = options.scope
     this.#holding = options.holding
+    this.#ask = options.estimate
   }
 
   /** True while the server skips everything up to a Sync that the turn does not bring. */
@@ -65,6 +71,59 @@ export class Clearance {
    * it, which is given back should it not be sent after all.
    */
   release(
+    judgement: Judgement,
+    bound: Binding,
+    frame: Frame,
+    turn: Turn,
+    end: { go: (frame: Frame, taken: Hold | null) => void; refuse: (error: DbgateError) => void },
+  ): undefined | Promise<Resume> {
+    const { length } = bound.parameters
+    return this.estimated(judgement, length > 0, frame, turn, own =>
+      this.#release(judgement, bound, own, turn, end),
+    )
+  }
+
+  /**
+   * Goes on with a statement once it is known how many rows it is about, if that matters: a rule asks for it, or
+   * whoever has to agree wants to know.
+   */
+  estimated(
+    judgement: Judgement,
+    hasParameters: boolean,
+    frame: Frame,
+    turn: Turn,
+    then: (frame: Frame) => undefined | Promise<Resume>,
+  ): undefined | Promise<Resume> {
+    const asked = this.#estimate(judgement, hasParameters)
+    if (asked === undefined) return then(frame)
+    const copy = kept(frame)
+    return asked.then(rows => isOver => {
+      this.#authorizer.estimated(judgement, rows)
+      return isOver || this.isSkipped(turn) ? undefined : then(copy)
+    })
+  }
+
+  #estimate(judgement: Judgement, hasParameters: boolean): Promise<number | undefined> | undefined {
+    if (this.#ask === undefined) return undefined
+    const known = this.#authorizer.estimateOf(judgement)
+    const statements = statementsOf(judgement)
+    const explain = () =>
+      this.#scope.current.searchPath === 'initial'
+        ? explainFor(statements, hasParameters, this.#scope.meaningOf(statements))
+        : undefined
+    // The session has changed what its names mean: it is not known any more how many rows that is.
+    if (known?.rows !== undefined && explain() === undefined) {
+      this.#authorizer.estimated(judgement, undefined)
+      return undefined
+    }
+    const verdict = this.verdictOn(judgement)
+    if (verdict.outcome !== 'hold' && !verdict.wantsEstimate) return undefined
+    const ageMs = this.#authorizer.standing.now() - (known?.at ?? Number.NEGATIVE_INFINITY)
+    const asked = ageMs < ESTIMATE_AGE_MS ? undefined : explain()
+    return asked === undefined ? undefined : this.#ask(asked)
+  }
+
+  #release(
     judgement: Judgement,
     bound: Binding,
     frame: Frame,
@@ -116,6 +175,7 @@ export class Clearance {
       ),
       statements,
       inTransaction: this.#exchange.status !== 'I',
+      rowsEstimate: this.#authorizer.estimateOf(judgement)?.rows,
     }
   }
 
@@ -191,9 +251,10 @@ export class Clearance {
     if (isUnrestricted(this.#authorizer.grant)) return
     for (const { settings } of statementsOf(judgement)) {
       for (const { name, value } of settings) {
+        const { isOn } = this.#authorizer.confidential
+        if (isOn && ROLES.has(name)) return otherRole()
         if (value === undefined) continue
-        const isMasked = this.#authorizer.confidential.isOn && isOtherEncoding(name, value)
-        if (!isMasked && !makesUnreadable(name, value)) continue
+        if (!(isOn && isOtherEncoding(name, value)) && !makesUnreadable(name, value)) continue
         return new DbgateError(
           'UNSUPPORTED',
           `dbgate: under ${name} ${value} statements can't be judged. Not run. Next: leave it as it is.`,
@@ -217,6 +278,16 @@ export function refusedBy(verdict: Verdict, taken: Hold | null): DbgateError | u
   return new DbgateError(
     'HELD',
     `dbgate: held by rule ${verdict.rule} since a moment ago. Not run. Next: send it again.`,
+  )
+}
+
+/** Who one is decides what "$user" in search_path stands for, and what names mean was looked up as who logged in. */
+const ROLES = new Set(['role', 'session_authorization'])
+
+function otherRole(): DbgateError {
+  return new DbgateError(
+    'UNSUPPORTED',
+    'dbgate: as another role names may mean something else, and confidential columns are masked here. Not run. Next: connect with another role: dbgate connect --role',
   )
 }
 

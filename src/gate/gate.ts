@@ -10,6 +10,7 @@ import type { Analyser, Catalog } from '../sql/index.ts'
 import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
 import { Backends } from './backends.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
+import { rowsOfPlan } from './estimate.ts'
 import { endGently } from './farewell.ts'
 import { readHello } from './hello.ts'
 import {
@@ -103,6 +104,14 @@ const CATALOG_PARAMETERS: ReadonlyMap<string, string> = new Map([
   ['application_name', 'dbgate catalog'],
   ['client_encoding', 'UTF8'],
   ['default_transaction_read_only', 'on'],
+])
+/** How long somebody may be kept waiting for an estimate. */
+const ESTIMATE_TIMEOUT_MS = 2_000
+const ESTIMATE_PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ...CATALOG_PARAMETERS,
+  ['application_name', 'dbgate estimate'],
+  ['standard_conforming_strings', 'on'],
+  ['statement_timeout', String(ESTIMATE_TIMEOUT_MS)],
 ])
 const SESSION_ID_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'
 const SESSION_ID_LENGTH = 8
@@ -432,6 +441,7 @@ export class Gate {
       settings: plan.parameters,
       pace: this.#paces.of(paceKey),
       cancel: () => this.#stop(live),
+      estimate: explain => this.#estimate(target, grant.role, plan.database, explain),
       clock: options.clock,
       maxFrameBytes: options.limits.messageBytes,
       maxNames: MAX_NAMES,
@@ -540,6 +550,25 @@ export class Gate {
           onRead: catalog => this.#learn(target.name, database, catalog),
         }),
     )
+  }
+
+  /** Over a connection of its own: a plan that waits for a lock must hold up nobody else. */
+  async #estimate(
+    target: TargetConfig,
+    role: string,
+    database: string,
+    explain: string,
+  ): Promise<number | undefined> {
+    try {
+      const upstream = await this.#connect(target, role, database, ESTIMATE_PARAMETERS)
+      const connection = new SideConnection(upstream)
+      const plan = await connection.query(explain, ESTIMATE_TIMEOUT_MS)
+      connection.close()
+      return rowsOfPlan(plan[0] ?? '')
+    } catch {
+      // It is only asked in order to know better: without an answer it counts as many rows.
+      return undefined
+    }
   }
 
   #closed(live: Live, error: DbgateError | null): void {

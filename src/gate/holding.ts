@@ -17,6 +17,7 @@ export type Wanted = {
   readonly parameters: readonly RecordedParameter[]
   readonly statements: readonly Statement[]
   readonly inTransaction: boolean
+  readonly rowsEstimate: number | undefined
 }
 
 /** Run it, for which an approval was used up; or refuse it with this error. */
@@ -136,7 +137,7 @@ export class Holding {
         parameters: wanted.parameters,
         statements: wanted.statements,
         inTransaction,
-        rowsEstimate: undefined,
+        rowsEstimate: wanted.rowsEstimate,
       },
       rule: verdict.rule,
       reason: verdict.reason,

@@ -9,7 +9,7 @@ import {
   type FrontendMessage,
   FrontendTag,
 } from '../wire/index.ts'
-import type { Authorizer, Claim, Judgement } from './authorize.ts'
+import type { Authorizer, Claim } from './authorize.ts'
 import {
   type Binding,
   Clearance,
@@ -22,6 +22,7 @@ import {
 } from './clearance.ts'
 import type { Exchange, OnDone } from './exchange.ts'
 import type { Holding } from './holding.ts'
+import type { Judgement } from './judgement.ts'
 import { largeObjectCall } from './large-objects.ts'
 import { type Names, nameOf, type Portal, type Prepared } from './names.ts'
 import { FAILING_PARSE, FAILING_QUERY, FAILING_UNNAMED_PARSE, refusalOf } from './refusal.ts'
@@ -38,6 +39,8 @@ export type RouterOptions = {
   readonly holding: Holding
   /** Prepared statements and portals one session may have. */
   readonly maxNames: number
+  /** See ClearanceOptions. */
+  readonly estimate?: ((explain: string) => Promise<number | undefined>) | undefined
 }
 
 /**
@@ -101,10 +104,12 @@ export class Router {
           this.#query(judgement, copy, turn),
         )
       case 'Parse':
-        return this.#judged(message.text, frame, turn, (judgement, copy) => {
-          this.#parse(message, judgement, copy, turn)
-          return undefined
-        })
+        return this.#judged(message.text, frame, turn, (judgement, copy) =>
+          this.#clearance.estimated(judgement, mayHaveParameters(judgement), copy, turn, own => {
+            this.#parse(message, judgement, own, turn)
+            return undefined
+          }),
+        )
       case 'Bind':
         return this.#bind(message, frame, turn)
       case 'Execute':
@@ -505,6 +510,11 @@ function unsettled(name: string): DbgateError {
 
 function executes(text: string): string {
   return `\n/* executes: ${text} */`
+}
+
+/** Parse says nothing of how many there are; a text with a dollar sign and a digit may have some. */
+function mayHaveParameters({ recorded }: Judgement): boolean {
+  return /\$\d/.test(recorded.text)
 }
 
 function isSettled(judgement: Judgement | Promise<Judgement>): judgement is Judgement {

@@ -19,6 +19,7 @@ import { Authorizer } from './authorize.ts'
 import type { CatalogView } from './catalogs.ts'
 import type { Resume } from './clearance.ts'
 import { Exchange, type Relay } from './exchange.ts'
+import { NOTHING } from './expected.ts'
 import { endGently } from './farewell.ts'
 import { Holding } from './holding.ts'
 import { Names, nameOf } from './names.ts'
@@ -32,7 +33,7 @@ import { RowLimit } from './row-limit.ts'
 import { type Run, type RunEnd, rowsOf } from './run.ts'
 import type { RunMask } from './run-mask.ts'
 import { SessionScope } from './session-scope.ts'
-import { NOTHING, Shield } from './shield.ts'
+import { Shield } from './shield.ts'
 import type { Standing } from './standing.ts'
 import { makesUnreadable } from './text.ts'
 import { Stopwatch, tooSlow } from './time-limit.ts'
@@ -61,6 +62,8 @@ export type SessionOptions = {
   readonly settings: ReadonlyMap<string, string>
   /** How many statements this principal has sent in this role. */
   readonly pace: Pace
+  /** Asks the database how many rows a plan is about; undefined where it does not say. Never rejects. */
+  readonly estimate?: ((explain: string) => Promise<number | undefined>) | undefined
   /** Has the database stop what it is doing for this session; settled once it has been told. */
   readonly cancel: () => Promise<void>
   /** Monotonic milliseconds. */
@@ -152,6 +155,7 @@ export class Session {
       scope: this.#scope,
       holding: this.#holding,
       maxNames: options.maxNames,
+      estimate: options.estimate,
     })
     this.#rowLimit = new RowLimit({
       exchange: this.#exchange,

@@ -16,7 +16,7 @@ export type Standing = {
 }
 
 /** What the policy says now of an analysed text. Whether a transaction is open is not known here. */
-export function verdictOn(standing: Standing, analysis: Analysis): Verdict {
+export function verdictOn(standing: Standing, analysis: Analysis, rowsEstimate?: number): Verdict {
   const { policy, now, ...known } = standing
-  return policy.evaluate({ ...known, analysis, at: now(), inTransaction: undefined })
+  return policy.evaluate({ ...known, analysis, at: now(), inTransaction: undefined, rowsEstimate })
 }

@@ -325,4 +325,82 @@ describe('holds', () => {
       ['delete from t where i = 1', 'hold', id, 'deletes'],
     )
   })
+
+  describe('about many rows', () => {
+    const MANY: PolicyDocument['rules'] = [
+      {
+        name: 'many',
+        on: ['*'],
+        when: { class: ['write'], rowsEstimate: { atLeast: 1000, text: '>= 1000' } },
+        or: [],
+        unless: [],
+        effect: { does: 'deny' },
+        say: undefined,
+        next: undefined,
+        at: 'policy.yaml:1',
+      },
+    ]
+
+    beforeEach(async () => {
+      await database.query('insert into t select i from generate_series(4, 5000) as i')
+      await database.query('create index on t (i); analyze t')
+    })
+
+    it('shows how many rows it is about, as the planner sees it', async () => {
+      const one = await client()
+      const running = failure(one.query('update t set n = 1'))
+      const found = await eventually(
+        () => requests().find(({ kind }) => kind === 'statement'),
+        'one',
+      )
+      assert.ok(found.kind === 'statement')
+      assert.equal(found.statement.rowsEstimate, 5000)
+      assert.match(await running, /^55000 /)
+    })
+
+    for (const [how, asked] of [
+      ['simple', (text: string) => [text] as const],
+      ['extended', (text: string) => [text.replace('1', '$1'), [1]] as const],
+    ] as const) {
+      it(`refuses what is about many rows and lets through what is not (${how})`, async () => {
+        await gate.close()
+        gate = await startBareGate(database, { policy: { rules: MANY }, directory })
+        const one = await client()
+        const send = (text: string) => {
+          const [sql, values] = asked(text)
+          return one.query(sql, values?.slice())
+        }
+        const few = await send('update t set n = 5 where i = 1')
+        assert.equal(few.rowCount, 1)
+        assert.match(
+          await failure(send('update t set n = 6 where n < 100 and i > 1')),
+          /^42501 .*many/,
+        )
+        assert.match(await failure(one.query('update t set n = 7; select 1')), /^42501 .*many/)
+        await one.query('set search_path = public')
+        assert.match(await failure(send('update t set n = 5 where i = 1')), /^42501 .*many/)
+        assert.match(await failure(send('update t set n = 8 where i = 1')), /^42501 .*many/)
+      })
+    }
+
+    const outside = async () => {
+      const one = new pg.Client(database.url)
+      clients.push(one)
+      await one.connect()
+      return one
+    }
+
+    it('waits no longer for an estimate than it must', async () => {
+      await gate.close()
+      gate = await startBareGate(database, { policy: { rules: MANY }, directory })
+      const one = await client()
+      await one.query('select i from t where i = 1')
+      const locker = await outside()
+      await locker.query('begin; lock table t in access exclusive mode')
+      const before = Date.now()
+      assert.match(await failure(one.query('update t set n = 5 where i = 2')), /^42501 .*many/)
+      assert.ok(Date.now() - before < 10_000)
+      await locker.query('rollback')
+    })
+  })
 })
