@@ -6,21 +6,17 @@ import {
   type Frame,
   type TransactionStatus,
 } from '../wire/index.ts'
-import { type Expected, ended, outOfTurn, runOf } from './expected.ts'
+import { type Expected, ended, NOTHING, outOfTurn, type Relay, runOf } from './expected.ts'
 import type { Names, Portal } from './names.ts'
 import type { Run, RunEnd } from './run.ts'
 import { changed } from './run-mask.ts'
-import { NOTHING } from './shield.ts'
 
-export type { Expected, OnDone, QueryForm } from './expected.ts'
+export type { Expected, OnDone, QueryForm, Relay } from './expected.ts'
 
 /** What the exchange tells whoever keeps the records. */
 export type ExchangeSink = {
   readonly finished: (run: Run, end: RunEnd) => void
 }
-
-/** What becomes of one backend message: it goes on as it is, or this goes in its place. */
-export type Relay = 'pass' | Buffer
 
 type Kind = Expected['kind']
 

@@ -1,6 +1,5 @@
 import { DbgateError } from '../errors.ts'
 import { backendName } from '../wire/index.ts'
-import type { Exchange } from './exchange.ts'
 import type { Portal, Prepared } from './names.ts'
 import type { Run, RunEnd } from './run.ts'
 
@@ -43,7 +42,21 @@ export type Expected = { readonly refusal: Buffer | null } & (
 export type QueryForm = 'statements' | 'opaque' | 'function-call'
 
 /** What a statement changes in the session once the server says that it is done; null for most. */
-export type OnDone = ((exchange: Exchange) => void) | null
+export type OnDone = ((portals: OpenPortals) => void) | null
+
+/** What a statement may end besides itself: portals, by the name they were bound under. */
+export type OpenPortals = {
+  /** A transaction has ended inside a cycle: portals bound in it are gone. */
+  endTransaction(): void
+  /** A portal was closed by SQL, or all were (undefined). */
+  closePortal(name: string | undefined): void
+}
+
+/** What becomes of one backend message: it goes on as it is, or this goes in its place. */
+export type Relay = 'pass' | Buffer
+
+/** Goes in the place of what the person does not get. */
+export const NOTHING: Buffer = Buffer.alloc(0)
 
 /** How a run ended that the server had an error for. */
 export function ended(sqlstate: string): RunEnd {

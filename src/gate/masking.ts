@@ -133,7 +133,9 @@ export class Masking {
     const lineage = analyser.lineage(statement, scope, catalog)
     const plan = planMasks(set, lineage, catalog)
     if (isOddCopy(statement, plan, set)) return { ...refused(oddCopy()), set, lineage }
-    if (change === 'masked' && !(readsNothing(statement) && lineage.columns === undefined)) {
+    const isHarmless =
+      readsNothing(statement) && (lineage.columns === undefined || statement.relations.length === 0)
+    if (change === 'masked' && !isHarmless) {
       return refused(inOwnChange())
     }
     if (change !== 'none' && lineage.unknown.length > 0 && isOnlyNew(statement, catalog, set)) {

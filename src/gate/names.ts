@@ -1,4 +1,4 @@
-import type { Judgement } from './authorize.ts'
+import type { Judgement } from './judgement.ts'
 import type { Run } from './run.ts'
 
 /**

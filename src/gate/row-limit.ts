@@ -12,10 +12,7 @@ import {
 } from '../wire/index.ts'
 import type { Exchange, Relay } from './exchange.ts'
 import { FAILING_PARSE, FAILING_QUERY, refusalOf } from './refusal.ts'
-import type { Run, RunEnd } from './run.ts'
-
-/** How many rows a run may bring. What has changed something is only ever cut: it has happened. */
-export type RunLimit = { readonly max: number; readonly over: 'error' | 'cut' }
+import type { Run, RunEnd, RunLimit } from './run.ts'
 
 type Kind = { readonly kind: string; readonly class: string }
 

@@ -1,7 +1,6 @@
 import type { Completion, StatementId } from '../record/index.ts'
 import type { Hold } from '../store/index.ts'
 import type { Masking } from './masking.ts'
-import type { RunLimit } from './row-limit.ts'
 import type { RunMask } from './run-mask.ts'
 
 /**
@@ -27,6 +26,9 @@ export type Run = {
   bytes: number
   isFinished: boolean
 }
+
+/** How many rows a run may bring. What has changed something is only ever cut: it has happened. */
+export type RunLimit = { readonly max: number; readonly over: 'error' | 'cut' }
 
 /** How a run ended, apart from what the run itself counted. */
 export type RunEnd = Pick<Completion, 'outcome' | 'sqlstate' | 'tag'>

@@ -11,7 +11,7 @@ import {
   withoutPrepared,
   withPrepared,
 } from '../sql/index.ts'
-import type { Exchange, OnDone } from './exchange.ts'
+import type { OnDone, OpenPortals } from './expected.ts'
 import { identifierOf, type Names, nameOf } from './names.ts'
 
 /** Settings that no statement's meaning depends on. */
@@ -74,9 +74,9 @@ export class SessionScope {
     for (const step of statement.scope) {
       if (step.step === 'prepare') this.#preparing.push({ ...step, cycle })
     }
-    return exchange => {
+    return portals => {
       this.#scope = settle(this.#scope, statement)
-      for (const step of statement.scope) this.#settleNames(step, exchange)
+      for (const step of statement.scope) this.#settleNames(step, portals)
     }
   }
 
@@ -161,7 +161,7 @@ export class SessionScope {
   }
 
   /** PREPARE, DEALLOCATE and DISCARD act on the protocol's prepared statements too, CLOSE on its portals. */
-  #settleNames(step: ScopeStep, exchange: Exchange): void {
+  #settleNames(step: ScopeStep, portals: OpenPortals): void {
     switch (step.step) {
       case 'prepare':
         this.#names.forget(nameOf(step.name))
@@ -173,14 +173,14 @@ export class SessionScope {
       case 'discard':
         if (step.what !== 'all') return
         this.#names.forgetStatements()
-        exchange.closePortal(undefined)
+        portals.closePortal(undefined)
         this.#heldCursors.clear()
         return
       case 'declare':
         if (step.hold) this.#heldCursors.add(step.name)
         return
       case 'close':
-        exchange.closePortal(step.name === undefined ? undefined : nameOf(step.name))
+        portals.closePortal(step.name === undefined ? undefined : nameOf(step.name))
         if (step.name === undefined) this.#heldCursors.clear()
         else this.#heldCursors.delete(step.name)
         return
@@ -194,4 +194,4 @@ function endsTransaction({ transaction }: Statement): boolean {
   return transaction === 'commit' || transaction === 'rollback' || transaction === 'prepare'
 }
 
-const transactionDone = (exchange: Exchange): void => exchange.endTransaction()
+const transactionDone = (portals: OpenPortals): void => portals.endTransaction()

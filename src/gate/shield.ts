@@ -7,12 +7,8 @@ import {
   type Frame,
 } from '../wire/index.ts'
 import type { Authorizer } from './authorize.ts'
-import type { Relay } from './exchange.ts'
-import type { Expected } from './expected.ts'
+import { type Expected, NOTHING, type Relay } from './expected.ts'
 import type { Run } from './run.ts'
-
-/** Stands for a message that the person does not get. */
-export const NOTHING: Buffer = Buffer.alloc(0)
 
 const HEADER_BYTES = 5
 

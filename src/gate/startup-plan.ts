@@ -113,6 +113,12 @@ async function judgeSetting(
   }
   const { grant } = standing
   if (isUnrestricted(grant)) return
+  if (grant.masks.length > 0 && /^(?:role|session_authorization)$/i.test(name)) {
+    throw new DbgateError(
+      'UNSUPPORTED',
+      `dbgate: startup parameter "${name}" can't be set where columns are masked. Next: connect without it.`,
+    )
+  }
   const text = `SET ${name.split('.').map(quoteIdentifier).join('.')} TO ${quoteLiteral(value)}`
   const verdict = verdictOn(standing, await analyser.analyse(Buffer.from(text), EMPTY_SCOPE))
   if (verdict.outcome === 'allow') return

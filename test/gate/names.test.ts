@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Judgement } from '../../src/gate/authorize.ts'
+import type { Judgement } from '../../src/gate/judgement.ts'
 import { identifierOf, Names, nameOf, type Portal, type Prepared } from '../../src/gate/names.ts'
 import { EMPTY_SCOPE } from '../../src/sql/index.ts'
 
