@@ -57,6 +57,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'policy explain': entry('running it', () => import('./policy-explain.ts')),
   'policy accept-labels': entry('running it', () => import('./policy-accept-labels.ts')),
   harden: entry('running it', () => import('./harden.ts')),
+  doctor: entry('running it', () => import('./doctor.ts')),
   serve: entry('running it', () => import('./serve.ts')),
   'serve schema': entry('running it', () => import('./serve-schema.ts')),
   demo: entry('running it', () => import('./demo.ts')),

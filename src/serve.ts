@@ -1,5 +1,5 @@
 import { unwatchFile, watchFile } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:https'
 import type { AddressInfo, Server as TcpServer } from 'node:net'
 import { hostname } from 'node:os'
@@ -194,6 +194,8 @@ class RunningGate implements RunningServer {
   #state: 'starting' | 'serving' | 'draining' | 'closed' = 'starting'
   readonly #bypass: BypassWatch
   #bypassTimer: NodeJS.Timeout | undefined
+  #toldBackends = ''
+  #isTelling = false
   #sweeper: NodeJS.Timeout | undefined
   #reloadTimer: NodeJS.Timeout | undefined
 
@@ -338,6 +340,7 @@ class RunningGate implements RunningServer {
 
   #sweep(): void {
     this.#gate.sweep()
+    this.#tellBackends()
     try {
       this.#parts.masks.refresh()
     } catch (cause) {
@@ -366,6 +369,26 @@ class RunningGate implements RunningServer {
     const { everyMs } = this.#ruling.config.bypass
     if (everyMs === undefined) return
     this.#bypassTimer = setInterval(() => void this.#bypass.look(), everyMs).unref()
+  }
+
+  /** For `dbgate doctor --server`, which must know what is ours to tell what is not. */
+  #tellBackends(): void {
+    const told = JSON.stringify(this.#gate.backends)
+    if (told === this.#toldBackends || this.#isTelling) return
+    this.#isTelling = true
+    const path = join(this.#ruling.config.stateDir, 'backends.json')
+    const text = `{"v":1,"pid":${process.pid},"servers":${told}}\n`
+    writeFile(`${path}.new`, text, { mode: 0o600 })
+      .then(() => rename(`${path}.new`, path))
+      .then(
+        () => {
+          this.#toldBackends = told
+        },
+        cause => this.#warn('backends.untold', asDbgateError(cause), {}),
+      )
+      .finally(() => {
+        this.#isTelling = false
+      })
   }
 
   /** With the first login that is told more than process ids, else with any. */

@@ -22,7 +22,7 @@ export class Backends {
 
   /** Knows a connection until it has ended. Targets may be on one server: it is the server's process. */
   add(target: Server, { pid, socket }: Pick<Upstream, 'pid' | 'socket'>): void {
-    const server = nameOf(target)
+    const server = serverOf(target)
     const open = this.#open.get(server) ?? new Set()
     this.#open.set(server, open.add(pid))
     socket.once('close', () => {
@@ -32,15 +32,21 @@ export class Backends {
     })
   }
 
+  /** The open ones by server, `host:port`, for whoever else asks on this machine. */
+  list(): Readonly<Record<string, readonly number[]>> {
+    return Object.fromEntries([...this.#open].map(([server, pids]) => [server, [...pids]]))
+  }
+
   /** All that are the gate's, among them those that ended just now. */
   of(target: Server): ReadonlySet<number> {
-    const server = nameOf(target)
+    const server = serverOf(target)
     const ended = this.#ended.get(server) ?? new Map<number, number>()
     for (const [pid, at] of ended) if (this.#now() - at > ENDED_KEPT_MS) ended.delete(pid)
     return new Set([...(this.#open.get(server) ?? []), ...ended.keys()])
   }
 }
 
-function nameOf({ host, port }: Server): string {
+/** The server of a target, as `list` names it. */
+export function serverOf({ host, port }: Server): string {
   return `${host.toLowerCase()}:${port}`
 }

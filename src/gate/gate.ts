@@ -304,6 +304,11 @@ export class Gate {
     }
   }
 
+  /** The process ids of all open connections, by server. */
+  get backends(): Readonly<Record<string, readonly number[]>> {
+    return this.#backends.list()
+  }
+
   /** The process ids of the gate's own connections to a target's database. */
   backendsOf(target: TargetConfig): ReadonlySet<number> {
     return this.#backends.of(target)

@@ -24,10 +24,13 @@
  * (parse → evaluate → record → permit), clearance.ts and holding.ts (who has to agree), exchange.ts (what each
  * response answers), phase.ts (open to closed).
  */
+
+export { serverOf } from './backends.ts'
 export { type Database, openDatabase } from './database.ts'
 export { createDirectListener, type DirectOptions } from './direct.ts'
 export { Gate, type GateOptions, type GateReport } from './gate.ts'
 export {
+  type Asking,
   type Backend,
   listBackends,
   type Privileges,

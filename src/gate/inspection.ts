@@ -1,5 +1,9 @@
 import { DbgateError } from '../errors.ts'
-import type { SideConnection } from './side-connection.ts'
+
+/** What can be asked: one statement, the first column of its rows. */
+export type Asking = {
+  query(sql: string, timeoutMs: number): Promise<readonly (string | null)[]>
+}
 
 /** A client's connection as the database lists it. What the login may not see is null. */
 export type Backend = {
@@ -63,7 +67,7 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`
 
 /** Lists the clients of all databases there. Throws: UPSTREAM (08006). */
 export async function listBackends(
-  connection: SideConnection,
+  connection: Asking,
   timeoutMs: number,
 ): Promise<readonly Backend[]> {
   const rows = await connection.query(BACKENDS, timeoutMs)
@@ -71,10 +75,7 @@ export async function listBackends(
 }
 
 /** Tells what the connection's login may do. Throws: UPSTREAM (08006). */
-export async function privilegesOf(
-  connection: SideConnection,
-  timeoutMs: number,
-): Promise<Privileges> {
+export async function privilegesOf(connection: Asking, timeoutMs: number): Promise<Privileges> {
   const [row] = await connection.query(PRIVILEGES, timeoutMs)
   if (row === undefined || row === null) {
     throw new DbgateError('UPSTREAM', 'the database does not know its own user')

@@ -153,10 +153,10 @@ describe('notify/exports', () => {
     const lines = new Set<Socket>()
     const collector = createServer(socket => {
       lines.add(socket)
-      let rest = Buffer.alloc(0)
+      let rest: Buffer = Buffer.alloc(0)
       socket.on('error', () => undefined)
       socket.on('data', chunk => {
-        rest = Buffer.concat([rest, chunk])
+        rest = Buffer.concat([rest, Buffer.from(chunk)])
         for (;;) {
           const head = /^(\d+) /.exec(rest.toString('latin1', 0, 12))
           const end = head === null ? Infinity : head[0].length + Number(head[1])
