@@ -63,7 +63,7 @@ export async function runTests(policy: Asked, options: TestOptions): Promise<Tes
     for (const expected of test.expect) {
       const got = await outcomeIn(policy, options, test, expected, principal, grant)
       const { sql, gives, rule, columns, at } = expected
-      const isAbout = gives === 'masked' || columns !== undefined
+      const isAbout = gives === 'masked' || columns !== undefined || rule === 'mask'
       const isOpen = isAbout && got.columns === undefined && got.gives === 'allowed'
       results.push({
         who: whoOf(test),
