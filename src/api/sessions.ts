@@ -99,6 +99,7 @@ export class Sessions {
       only: isAll ? undefined : principal,
     }
     const found = await this.#options.index.sessions(filter)
+    if (isAll) this.#noteReading(principal, 'sessions', query.toString(), found.length)
     const live = this.#options.live().filter(each => isAll || isSame(each.principal, principal))
     const known = new Set(found.map(({ id }) => id))
     const running = new Set(live.map(({ id }) => id))
@@ -138,19 +139,18 @@ export class Sessions {
     const session = await this.#find(principal, id, 'replay')
     const found = this.#options.findRecording(session.id)
     const isFollowed = query.has('follow')
-    this.#options.note({
-      type: 'audit.read',
-      user: principal.user,
-      action: isFollowed ? 'watch' : 'replay',
-      query: `session:${session.id}`,
-      matches: 1,
-    })
+    const action = isFollowed ? 'watch' : 'replay'
+    this.#noteReading(principal, action, `session:${session.id}`, 1)
     if (found === undefined) {
       return new AnswerStream(fromIndex(session, await this.#statements(session.id)))
     }
     const options = { follow: isFollowed, signal }
     const events = this.#options.readRecording(found.path, options)
     return new AnswerStream(isFollowed ? withSignsOfLife(events) : events)
+  }
+
+  #noteReading({ user }: Principal, action: string, query: string, matches: number): void {
+    this.#options.note({ type: 'audit.read', user, action, query, matches })
   }
 
   async #end({ principal, body }: ApiCall, id: string): Promise<unknown> {

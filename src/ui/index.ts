@@ -32,20 +32,16 @@ export {
 } from './panel-state.ts'
 export { detailLines } from './player-detail.ts'
 export { playerLines } from './player-lines.ts'
+export { isLive, SPEEDS } from './player-moves.ts'
 export {
   followPlayer,
   initialPlayer,
-  isLive,
-  type PlayerEffect,
-  type PlayerKey,
-  type PlayerStart,
-  type PlayerState,
   pressPlayer,
   resizePlayer,
-  SPEEDS,
   tickPlayer,
 } from './player-state.ts'
 export { Timeline } from './player-timeline.ts'
+export type { PlayerEffect, PlayerKey, PlayerStart, PlayerState } from './player-types.ts'
 export { type ShownPanel, type ShowOptions, showPanel } from './show.ts'
 export { type ShowApproveOptions, showApprove } from './show-approve.ts'
 export { type ShowListOptions, showList } from './show-list.ts'

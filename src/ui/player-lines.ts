@@ -1,6 +1,8 @@
 import { clock, type Entry, type Line, linesOf, type Mark, titleOf, took } from '../replay/index.ts'
 import { cutMiddle, type Marks, pad, textWidth } from '../terminal.ts'
-import { bodyRows, detailRows, isLive, isShown, type PlayerState, timeOf } from './player-state.ts'
+import { isLive, isShown, timeOf } from './player-moves.ts'
+import { bodyRows, detailRows } from './player-state.ts'
+import type { PlayerState } from './player-types.ts'
 
 /** One line of the screen, inert and no wider than it. */
 export type PlayerLine = { readonly text: string; readonly tone: Line['tone'] }

@@ -1,70 +1,9 @@
-import { type Entry, isSelected, type Selection, type Story } from '../replay/index.ts'
 import { visible } from '../terminal.ts'
 import { detailLines } from './player-detail.ts'
-import { markerBeside, Timeline } from './player-timeline.ts'
+import { faster, found, isLive, marked, movedTo, stepped, timeOf } from './player-moves.ts'
+import { Timeline } from './player-timeline.ts'
+import type { PlayerKey, PlayerStart, PlayerState, Pressed } from './player-types.ts'
 
-/**
- * What the player shows. The story grows beneath it while a session is followed; all else changes only in the
- * functions here. Units: `position` is ms of the player, see `Timeline`.
- */
-export type PlayerState = {
-  readonly timeline: Timeline
-  readonly size: { readonly columns: number; readonly rows: number }
-  readonly position: number
-  readonly speed: number
-  readonly isPlaying: boolean
-  /** More may come: the session runs and is being followed. */
-  readonly isFollowing: boolean
-  /** The entry that keys are about: the last one that has begun, or one that was gone to. -1: none yet. */
-  readonly cursor: number
-  readonly only: readonly Selection[]
-  readonly isMarkedOnly: boolean
-  readonly hasResults: boolean
-  readonly mode:
-    | { readonly is: 'playing' | 'help' }
-    | { readonly is: 'find' | 'export'; readonly typed: string }
-    | { readonly is: 'detail'; readonly lines: readonly string[]; readonly top: number }
-  readonly sought: string
-  readonly note: string | undefined
-}
-
-export type PlayerKey = {
-  readonly input: string
-  readonly isShift?: boolean
-  readonly name?:
-    | 'return'
-    | 'escape'
-    | 'backspace'
-    | 'up'
-    | 'down'
-    | 'left'
-    | 'right'
-    | 'page-up'
-    | 'page-down'
-    | 'interrupt'
-}
-
-/** What a key asks of whoever shows the player. `from` is ms of the session. */
-export type PlayerEffect =
-  | { readonly what: 'quit' | 'interrupt' }
-  | { readonly what: 'export'; readonly path: string; readonly from: number }
-
-type Pressed = { readonly state: PlayerState; readonly effect?: PlayerEffect }
-
-/** How the player begins. `at` is a time of the session; undefined is its start, or its end if followed. */
-export type PlayerStart = {
-  readonly story: Story
-  readonly size: PlayerState['size']
-  readonly idleLimitMs: number
-  readonly speed: number
-  readonly isPaused: boolean
-  readonly isFollowing: boolean
-  readonly at: number | undefined
-  readonly only: readonly Selection[]
-  readonly hasResults: boolean
-}
-
-export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16]
 const JUMP_MS = 10_000
 const LARGE_JUMP = 0.1
 const MAX_TYPED = 300
@@ -93,21 +32,6 @@ export function initialPlayer(start: PlayerStart): PlayerState {
 /** How many lines there are for the story. */
 export function bodyRows({ size }: PlayerState): number {
   return Math.max(3, size.rows - OTHER_LINES)
-}
-
-/** The time of the session that is shown. */
-export function timeOf({ timeline, position }: PlayerState): number {
-  return timeline.timeAt(position)
-}
-
-/** True where the end of what there is has been reached, and more is waited for. */
-export function isLive({ timeline, position, isFollowing }: PlayerState): boolean {
-  return isFollowing && !timeline.story.isOver && position >= timeline.length
-}
-
-/** True for an entry that is shown under what was asked for and the keys pressed. */
-export function isShown({ only, isMarkedOnly }: PlayerState, entry: Entry): boolean {
-  return isSelected(entry, only) && (!isMarkedOnly || entry.mark !== undefined)
 }
 
 /** The player after some time has passed. Units: ms of a wall clock. */
@@ -238,64 +162,6 @@ function toggled(state: PlayerState): PlayerState {
   if (state.isPlaying) return { ...state, isPlaying: false }
   const isAtEnd = state.position >= state.timeline.length && !isLive(state)
   return { ...(isAtEnd ? movedTo(state, 0) : state), isPlaying: true }
-}
-
-function movedTo(state: PlayerState, wanted: number): PlayerState {
-  const { timeline } = state
-  const position = Math.max(0, Math.min(wanted, timeline.length))
-  const begun = timeline.begunBy(timeline.timeAt(position))
-  return { ...state, position, cursor: begun - 1 }
-}
-
-/** To an entry, as it was when it was over. */
-function movedToEntry(state: PlayerState, entry: Entry, at: number): PlayerState {
-  const { timeline } = state
-  const position = timeline.positionOf(at)
-  return { ...state, position, cursor: entry.index, isPlaying: false }
-}
-
-function stepped(state: PlayerState, way: 1 | -1): PlayerState {
-  const { entries } = state.timeline.story
-  for (let index = state.cursor + way; index >= 0 && index < entries.length; index += way) {
-    const entry = entries[index]
-    if (entry === undefined || !isShown(state, entry)) continue
-    return movedToEntry(state, entry, Math.max(entry.at, entry.events.at(-1)?.t ?? 0))
-  }
-  return {
-    ...state,
-    isPlaying: false,
-    note: way === 1 ? 'nothing after this' : 'nothing before this',
-  }
-}
-
-function marked(state: PlayerState, way: 1 | -1): PlayerState {
-  const { story } = state.timeline
-  const marker = markerBeside(story.markers, { at: timeOf(state), entry: state.cursor }, way)
-  const entry = marker === undefined ? undefined : story.entries[marker.entry]
-  if (marker === undefined || entry === undefined) {
-    return { ...state, note: way === 1 ? 'no marker after this' : 'no marker before this' }
-  }
-  const moved = movedToEntry(state, entry, marker.at)
-  return { ...moved, isPlaying: state.isPlaying }
-}
-
-function faster(state: PlayerState, way: 1 | -1): PlayerState {
-  const next = way === 1 ? SPEEDS.find(each => each > state.speed) : undefined
-  const lower = way === -1 ? SPEEDS.findLast(each => each < state.speed) : undefined
-  return { ...state, speed: next ?? lower ?? state.speed }
-}
-
-function found(state: PlayerState, way: 1 | -1): PlayerState {
-  const words = state.sought.toLowerCase()
-  if (words === '') return { ...state, note: 'nothing to find yet: /' }
-  const { entries } = state.timeline.story
-  for (let index = state.cursor + way; index >= 0 && index < entries.length; index += way) {
-    const entry = entries[index]
-    if (entry === undefined || !isShown(state, entry)) continue
-    if (!entry.sql.toLowerCase().includes(words)) continue
-    return movedToEntry(state, entry, Math.max(entry.at, entry.events.at(-1)?.t ?? 0))
-  }
-  return { ...state, isPlaying: false, note: `not found ${way === 1 ? 'after' : 'before'} this` }
 }
 
 function type(

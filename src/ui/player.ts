@@ -2,7 +2,7 @@ import { Box, type Key, Text, useInput } from 'ink'
 import { createElement as h, type ReactElement } from 'react'
 import type { Marks } from '../terminal.ts'
 import { type PlayerLine, playerLines } from './player-lines.ts'
-import type { PlayerKey, PlayerState } from './player-state.ts'
+import type { PlayerKey, PlayerState } from './player-types.ts'
 
 export type PlayerProps = {
   readonly state: PlayerState

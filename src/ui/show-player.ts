@@ -3,16 +3,15 @@ import { createElement } from 'react'
 import type { RecordingEvent } from '../record/index.ts'
 import type { Marks } from '../terminal.ts'
 import { Player } from './player.ts'
+import { isLive } from './player-moves.ts'
 import {
   followPlayer,
   initialPlayer,
-  isLive,
-  type PlayerKey,
-  type PlayerStart,
   pressPlayer,
   resizePlayer,
   tickPlayer,
 } from './player-state.ts'
+import type { PlayerKey, PlayerStart } from './player-types.ts'
 
 export type ShowPlayerOptions = Omit<PlayerStart, 'size'> & {
   readonly marks: Marks

@@ -18,6 +18,12 @@ const POLICY = `rules:
     when: { kind: DROP }
     then: deny
     say: Nobody drops tables here.
+  - name: second-pair-of-eyes
+    on: [shop]
+    when: { kind: TRUNCATE }
+    then:
+      approve: { by: [dba], need: 1, expires: 15m }
+      hold: 30s
 `
 
 type Listed = { readonly id: string; readonly is_live: boolean; readonly statements: number }
@@ -221,6 +227,33 @@ describe('replaying sessions, against a real server', function () {
     } finally {
       await again.drop()
     }
+  })
+
+  it('tells who let through what was held', async () => {
+    const client = await open('ana')
+    const running = client.query('truncate orders')
+    const request = await until('the hold', async () => {
+      const { out } = await as('ben', ['requests', '--json'])
+      return JSON.parse(out).data[0]?.id as string | undefined
+    })
+    const approve = await as('ben', ['approve', request, '--yes', '--reason', 'looks right'])
+    assert.equal(approve.code, 0, approve.err)
+    await running
+    const live = (await listed('ana')).find(session => session.is_live)?.id ?? ''
+    await client.end()
+    const told = await until('the recording', async () => {
+      const { out } = await as('ana', ['replay', live, '--at', request])
+      return out.includes('ended: ') && out
+    })
+    const lines = told.split('\n').map(line => line.slice(10))
+    const from = lines.indexOf('truncate orders')
+    assert.match(lines[from + 1] ?? '', new RegExp(`^… held as ${request} by second-pair-of-eyes`))
+    const decided = lines.find(line => line.startsWith('✓ '))
+    assert.match(decided ?? '', /^✓ .*ben@acme\.example.*looks right/, told)
+    assert.ok(
+      lines.some(line => line.startsWith('TRUNCATE TABLE')),
+      told,
+    )
   })
 
   it('tells from the audit log what has no recording any more', async () => {
