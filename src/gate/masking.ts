@@ -12,7 +12,7 @@ import type { MaskRule } from '../policy/index.ts'
 import type { Analyser, Catalog, Lineage, Scope, Statement } from '../sql/index.ts'
 import { anticipate } from '../sql/index.ts'
 import { copyFormatOf, oddCopy } from './copy-form.ts'
-import { isOnlyNew, readsNothing } from './own-changes.ts'
+import { isOnlyOwn, readsNothing } from './own-changes.ts'
 
 /** How one statement is run under masks, and what its rows are held against. */
 export type Planned = {
@@ -138,8 +138,8 @@ export class Masking {
     if (change === 'masked' && !isHarmless) {
       return refused(inOwnChange())
     }
-    if (change !== 'none' && lineage.unknown.length > 0 && isOnlyNew(statement, catalog, set)) {
-      return CLEAR
+    if (lineage.unknown.length > 0 && isOnlyOwn(statement, lineage, catalog, set)) {
+      return { ...CLEAR, set, lineage }
     }
     return { plan, set, lineage, isPrivate: plan.outcome !== 'clear' || checksEarlier(statement) }
   }

@@ -184,6 +184,9 @@ export class SessionScope {
         if (step.name === undefined) this.#heldCursors.clear()
         else this.#heldCursors.delete(step.name)
         return
+      case 'temporary':
+        // It is part of the scope; no name of the protocol's is.
+        return
       default:
         step satisfies never
     }

@@ -274,6 +274,33 @@ describe('masking', () => {
     await one.query('rollback')
   })
 
+  it('knows temporary tables for ones into which nothing masked comes', async () => {
+    const one = await client()
+    await one.query('create temp table mine (id int, note text)')
+    await one.query(`insert into mine select id, 'order ' || total from orders where id < 3`)
+    assert.equal((await query(one, 'select * from mine join orders using (id)')).length, 2)
+    for (const text of [
+      'insert into mine select id, ssn from people',
+      'insert into mine select 1, email from contacts',
+      'create temp table theirs as select ssn from people',
+      'select m.*, p.ssn || m.note from mine m join people p using (id)',
+    ]) {
+      assert.match((await refused(one, text)).code ?? '', /^(42501|0A000)$/, text)
+    }
+    const toast = await database.query(
+      `select reltoastrelid::regclass::text as name from pg_class where relname = 'people'`,
+    )
+    await refused(one, `select * from ${toast.rows[0]?.name}`)
+    await one.query('set search_path = pg_toast, public')
+    await refused(one, `select * from ${String(toast.rows[0]?.name).slice('pg_toast.'.length)}`)
+  })
+
+  it('lets PostgreSQL say what a wrong name is', async () => {
+    const one = await client()
+    assert.equal((await refused(one, 'select * from nowhere')).code, '42P01')
+    assert.equal((await refused(one, 'select nothing from orders')).code, '42703')
+  })
+
   it('shows nothing of a table that the same transaction has changed', async () => {
     const one = await client()
     await one.query('begin')
