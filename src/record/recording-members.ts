@@ -14,14 +14,20 @@ const TAIL_BYTES = 8
 const LENGTH_AT = 16
 const HEAD = Buffer.from('1f8b0804000000000003080044470400', 'hex')
 /** Favours speed: texts of SQL and rows shrink to a fifth at any level. */
-const LEVEL = 3
+const LEVEL = 1
+/** What a person's session brings at a time needs no large tables to be packed with. */
+const SMALL_BYTES = 4096
+const SMALL = { windowBits: 12, memLevel: 5 }
 /** The most a member may hold. A file that says more is not ours, or hostile. */
 export const MAX_MEMBER_BYTES = 256 * 1024 * 1024
 
 /** Packs bytes into one member, off this thread. */
 export async function packMember(content: Buffer): Promise<Buffer> {
   const deflated = await new Promise<Buffer>((resolve, reject) => {
-    deflateRaw(content, { level: LEVEL }, (error, packed) => {
+    // One piece of output: each piece costs a turn of the thread that serves.
+    const chunkSize = content.length + 128
+    const tables = content.length < SMALL_BYTES ? SMALL : {}
+    deflateRaw(content, { level: LEVEL, chunkSize, ...tables }, (error, packed) => {
       if (error === null) resolve(packed)
       else reject(error)
     })
