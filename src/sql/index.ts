@@ -10,6 +10,11 @@
  * after that: the session's in a Scope, the database's in a Catalog. Without a catalog a function
  * that PostgreSQL does not bring may write, so that calling it needs 'write'; with one it is judged
  * by its body, a table by its triggers, rules, defaults, policies, parents and cascades.
+ *
+ * Lineage (lineage*.ts) says from which columns everything comes that a statement returns, decides by and stores. It
+ * reads the tree a second time, with the catalog: what a name stands for at its place (lineage-names.ts), what an
+ * expression is worth (lineage-expression.ts), what a query, a change or a command makes of it. What it does not
+ * understand is `unknown`, and then anything may be in it.
  */
 export { type Analyser, type AnalyserOptions, createAnalyser } from './analyser.ts'
 export { canonicalText } from './canonical.ts'

@@ -95,7 +95,8 @@ function write(
 ): void {
   const column = target.item.columns.find(found => found.name === name)
   const where = `column ${target.name}.${name}`
-  const origins = column === undefined ? [undefined] : originsOfTarget(column)
+  const isTemporary = target.item.relation === 0
+  const origins = column === undefined || isTemporary ? [undefined] : originsOfTarget(column)
   if (column === undefined && target.item.open === undefined) trace.refuse(where)
   for (const origin of origins) trace.store(origin, value.from, where)
   const literal = literalOf(source, trace)

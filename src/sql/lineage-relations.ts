@@ -96,6 +96,8 @@ export type Found = {
 export function readRelation(range: RangeVar, trace: Trace): Found | undefined {
   const name: Name = { schema: range.schemaname, name: range.relname ?? '' }
   const isOnly = range.inh !== true
+  const temporary = readTemporary(name, trace)
+  if (temporary !== undefined) return temporary
   const users = relationsNamed(name, trace)
   const system = systemRelationsNamed(name, trace)
   const [user] = users
@@ -122,6 +124,24 @@ export function readRelation(range: RangeVar, trace: Trace): Found | undefined {
     value: { ...value, reported: columns.flatMap(other => other[i]?.value.reported ?? []) },
   }))
   return { columns: merged, relation: user.oid, schema: user.schema, relations: users }
+}
+
+/** The only relation of that name is one that the session has made: it holds what the session put in. */
+function readTemporary({ schema, name }: Name, trace: Trace): Found | undefined {
+  if (schema !== undefined && schema !== 'pg_temp') return undefined
+  const columns = trace.scope?.temporary?.get(name)
+  const isElsewhere =
+    trace.catalog.relationsNamed.has(name) || trace.catalog.systemRelations.has(name)
+  if (columns === undefined || isElsewhere) return undefined
+  // Its number is not known; 0 stands for a relation that the catalog does not have.
+  const reported = [trace.shared.origins.of(0, 0)]
+  const value = { ...derived(NO_ORIGINS), reported }
+  return {
+    columns: columns.map(column => ({ name: column, value })),
+    schema: 'pg_temp',
+    relation: 0,
+    relations: [],
+  }
 }
 
 function hasSameNames(a: readonly Column[], b: readonly Column[]): boolean {

@@ -50,7 +50,10 @@ export class Lineages {
   /** Returns the lineage; of what is not understood, one that says so. */
   of(statement: Statement, scope: Scope, catalog: Catalog): Lineage {
     const { searchPath } = scope
-    const isScoped = statement.executes.length > 0 || statement.fetches.length > 0
+    const isScoped =
+      statement.executes.length > 0 ||
+      statement.fetches.length > 0 ||
+      statement.unknownRelations.length > 0
     const known = this.#known.get(statement)
     if (known?.catalog === catalog && known.searchPath === searchPath) {
       // Only what names prepared statements or cursors depends on more of the session than its path.

@@ -30,6 +30,7 @@ export type RawStep =
       readonly statement: RawStatement
     }
   | { readonly step: 'close'; readonly name: string | undefined }
+  | { readonly step: 'temporary'; readonly name: string; readonly columns: readonly string[] }
   | { readonly step: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' }
 
 /**

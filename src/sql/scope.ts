@@ -15,6 +15,8 @@ export type Scope = {
    * every relation and function of that name, because a ROLLBACK can move the path back unseen.
    */
   readonly searchPath: 'initial' | 'moved'
+  /** Temporary tables that it may have made, by their columns; undefined where several of one name differ. */
+  readonly temporary?: ReadonlyMap<string, readonly string[] | undefined>
 }
 
 /** A session that has made nothing yet. */
@@ -84,7 +86,18 @@ export function withoutCursors(scope: Scope, name: string | undefined): Scope {
 function add(scope: Scope, step: ScopeStep): Scope {
   if (step.step === 'prepare') return withPrepared(scope, step.name, step.statement)
   if (step.step === 'declare') return withCursor(scope, step.name, step.statement)
+  if (step.step === 'temporary') return withTemporary(scope, step.name, step.columns)
   return scope
+}
+
+function withTemporary(scope: Scope, name: string, columns: readonly string[]): Scope {
+  const before = scope.temporary ?? new Map<string, readonly string[] | undefined>()
+  if (before.size >= MAX_NAMES && !before.has(name)) return scope
+  const known = before.get(name)
+  const isNew = !before.has(name)
+  const isSame = known !== undefined && JSON.stringify(known) === JSON.stringify(columns)
+  if (isSame) return scope
+  return { ...scope, temporary: new Map(before).set(name, isNew ? columns : undefined) }
 }
 
 function remove(scope: Scope, step: ScopeStep): Scope {

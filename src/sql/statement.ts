@@ -83,6 +83,8 @@ export type ScopeStep =
       readonly statement: Statement
     }
   | { readonly step: 'close'; readonly name: string | undefined }
+  /** A temporary table with these columns and nothing that runs by itself. */
+  | { readonly step: 'temporary'; readonly name: string; readonly columns: readonly string[] }
   | { readonly step: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' }
 
 /**

@@ -1,4 +1,4 @@
-import type { AlterTableStmt, DropStmt, GrantStmt, Node } from 'libpg-query'
+import type { AlterTableStmt, CreateStmt, DropStmt, GrantStmt, Node } from 'libpg-query'
 import type { Hazard, Need } from './statement.ts'
 import { optionsOf } from './visit-function.ts'
 import type { Visitors, Walk } from './walk.ts'
@@ -108,6 +108,32 @@ function needFor(walk: Walk, type: string | undefined): string {
   walk.found.objects.add(object)
   walk.found.need(hazard === undefined ? 'ddl' : 'admin', hazard)
   return object
+}
+
+const PLAIN_CONSTRAINTS = new Set([
+  'CONSTR_NOTNULL',
+  'CONSTR_NULL',
+  'CONSTR_PRIMARY',
+  'CONSTR_UNIQUE',
+])
+
+/** A temporary table of plain columns: nothing in it computes, inherits or checks. */
+function temporaryTable(
+  create: CreateStmt,
+): { readonly name: string; readonly columns: readonly string[] } | undefined {
+  const { relation, tableElts = [], inhRelations, partbound, partspec, ofTypename } = create
+  const isTemporary = relation?.relpersistence === 't' || relation?.schemaname === 'pg_temp'
+  const others = [inhRelations, partbound, partspec, ofTypename]
+  if (!isTemporary || others.some(other => other !== undefined)) return undefined
+  const isPlain = (node: Node): boolean =>
+    'Constraint' in node && PLAIN_CONSTRAINTS.has(node.Constraint.contype ?? '')
+  const columns: string[] = []
+  for (const node of tableElts) {
+    if ('ColumnDef' in node && (node.ColumnDef.constraints ?? []).every(isPlain)) {
+      columns.push(node.ColumnDef.colname ?? '')
+    } else if (!isPlain(node)) return undefined
+  }
+  return { name: relation?.relname ?? '', columns }
 }
 
 const RELATION_OBJECTS = new Set(['TABLE', 'VIEW', 'MATVIEW', 'INDEX', 'SEQUENCE', 'FOREIGN_TABLE'])
@@ -241,6 +267,12 @@ export const DEFINITION_VISITORS: Visitors = {
     const object = label.objtype?.replace('OBJECT_', '') ?? ''
     walk.found.objects.add(object)
     if (label.object !== undefined) noteNamed(walk, object, label.object)
+  },
+
+  CreateStmt(create, walk) {
+    define(walk, 'CreateStmt', create, DEFINITIONS.CreateStmt)
+    const table = temporaryTable(create)
+    if (table !== undefined) walk.found.steps.push({ step: 'temporary', ...table })
   },
 
   AlterRoleSetStmt(alter, walk) {

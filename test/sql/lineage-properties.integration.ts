@@ -48,7 +48,7 @@ const WRAPPERS: readonly ((sql: string, q: string) => string)[] = [
   (sql, q) => `SELECT (SELECT max(v) FROM (${sql}) ${q}) AS v`,
   (sql, q) => `SELECT (v IN (SELECT v FROM (${sql}) ${q}i))::text AS v FROM (VALUES ('a')) ${q}(v)`,
   (sql, q) => `SELECT EXISTS (SELECT 1 FROM (${sql}) ${q} WHERE v = 'a')::text AS v`,
-  (sql, q) => `SELECT (ARRAY(${sql}))[1] AS v`,
+  sql => `SELECT (ARRAY(${sql}))[1] AS v`,
   (sql, q) => `SELECT x AS v FROM (${sql}) ${q}, unnest(ARRAY[${q}.v]) x`,
   (sql, q) => `SELECT l.v FROM (${sql}) ${q}, LATERAL (SELECT ${q}.v) l`,
   (sql, q) => `SELECT l.v FROM (${sql}) ${q} LEFT JOIN LATERAL (SELECT ${q}.v AS v) l ON true`,
@@ -62,8 +62,8 @@ const WRAPPERS: readonly ((sql: string, q: string) => string)[] = [
   (sql, q) => `SELECT count(*) FILTER (WHERE v = 'a')::text AS v FROM (${sql}) ${q}`,
   (sql, q) => `SELECT j.v FROM ((${sql}) ${q} CROSS JOIN (SELECT 1 AS n) ${q}o) AS j`,
   (sql, q) => `SELECT v FROM (${sql}) ${q} NATURAL FULL JOIN (SELECT 'a' AS v) ${q}o`,
-  (sql, q) => `(${sql}) UNION ALL SELECT NULL`,
-  (sql, q) => `SELECT 'a' AS v EXCEPT (${sql})`,
+  sql => `(${sql}) UNION ALL SELECT NULL`,
+  sql => `SELECT 'a' AS v EXCEPT (${sql})`,
   (sql, q) => `VALUES ((SELECT max(v) FROM (${sql}) ${q}), 'x')`,
   (sql, q) =>
     `SELECT v FROM ROWS FROM (unnest(ARRAY(${sql})), generate_series(1, 2)) AS ${q}(v, n)`,
@@ -94,7 +94,8 @@ const nested = fc
     const inner = wrappers.filter((index, i) => !isChange(index) || i === wrappers.length - 1)
     const origins = new Set([...first.origins, ...second.origins])
     const sql = `SELECT concat(a.v, b.v) AS v FROM (${first.sql}) a, (${second.sql}) b`
-    return inner.reduce((query, index, depth) => wrap(query, index, depth), { sql, origins })
+    const start: Query = { sql, origins }
+    return inner.reduce<Query>((query, index, depth) => wrap(query, index, depth), start)
   })
 
 describe('lineage of random queries', () => {

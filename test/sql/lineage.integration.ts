@@ -480,6 +480,40 @@ describe('lineage with a real database', () => {
     assert.equal((await lineageOf('MOVE c', scope)).columns, undefined)
   })
 
+  it('knows plain temporary tables of the session, and no others', async () => {
+    const scopeAfter = async (sql: string, scope = EMPTY_SCOPE): Promise<Scope> => {
+      const analysis = await analyser.analyse(Buffer.from(sql), scope, catalog)
+      assert.ok(analysis.ok)
+      return analysis.statements.reduce(settle, scope)
+    }
+    const scope = await scopeAfter('CREATE TEMP TABLE own (a int PRIMARY KEY, b text NOT NULL)')
+    const read = await lineageOf('SELECT b, o.* FROM own o', scope)
+    assert.deepEqual(read.unknown, [])
+    assert.equal(outputsOf(read), 'b: ; a: ; b: ')
+    const write = await lineageOf('INSERT INTO own SELECT id, ssn FROM users', scope)
+    assert.deepEqual(write.unknown, [])
+    assert.deepEqual(
+      write.stored.map(({ target, from }) => [target, names(from)]),
+      [
+        [undefined, 'users.id'],
+        [undefined, 'users.ssn'],
+      ],
+    )
+    assert.notDeepEqual((await lineageOf('SELECT b FROM own')).unknown, [])
+    const twice = await scopeAfter('CREATE TEMP TABLE own (c int)', scope)
+    assert.notDeepEqual((await lineageOf('SELECT b FROM own', twice)).unknown, [])
+    for (const table of [
+      'own (a int DEFAULT 1)',
+      'own (a int) INHERITS (users)',
+      'own (LIKE users)',
+    ]) {
+      const odd = await scopeAfter(`CREATE TEMP TABLE ${table}`)
+      assert.notDeepEqual((await lineageOf('SELECT a FROM own', odd)).unknown, [], table)
+    }
+    const hidden = await scopeAfter('CREATE TEMP TABLE cards (pan text)')
+    assert.equal(outputsOf(await lineageOf('SELECT pan FROM cards', hidden)), 'pan: cards.pan')
+  })
+
   it('takes every relation of a name for meant once the path has moved', async () => {
     const moved: Scope = withMovedPath(EMPTY_SCOPE)
     const products = await lineageOf('SELECT title FROM products', moved)
