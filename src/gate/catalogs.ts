@@ -7,16 +7,29 @@ import {
 } from '../sql/index.ts'
 import type { SideConnection } from './side-connection.ts'
 
+type InUse = { readonly keeper: CatalogKeeper; readonly place: string; users: number }
+
 /** The catalogs in use, one for each database and role, shared by the sessions that have the same. */
 export class Catalogs {
-  readonly #inUse = new Map<string, { readonly keeper: CatalogKeeper; users: number }>()
+  readonly #inUse = new Map<string, InUse>()
 
-  /** Takes the catalog under a key; `make` makes it for the first user. */
-  take(key: string, make: () => CatalogKeeper): CatalogKeeper {
-    const found = this.#inUse.get(key) ?? { keeper: make(), users: 0 }
+  /**
+   * Takes the catalog under a key; `make` makes it for the first user. What one role changes of the schema makes
+   * the catalogs of all roles unknown that are of the same database: `place`.
+   */
+  take(key: string, place: string, make: (changed: () => void) => CatalogKeeper): CatalogKeeper {
+    const found = this.#inUse.get(key) ?? {
+      keeper: make(() => this.#changed(place)),
+      place,
+      users: 0,
+    }
     this.#inUse.set(key, found)
     found.users += 1
     return found.keeper
+  }
+
+  #changed(place: string): void {
+    for (const one of this.#inUse.values()) if (one.place === place) one.keeper.forget()
   }
 
   /** Gives it back; its connection closes with the last user. */
@@ -50,6 +63,8 @@ export type CatalogKeeperOptions = {
   /** A catalog older than this is checked again before it is relied upon. */
   readonly maxAgeMs: number
   readonly timeoutMs: number
+  /** Tells those that know the same database. */
+  readonly changed?: (() => void) | undefined
   /** Told of each catalog before anybody relies on it. */
   readonly onRead?: (catalog: Catalog) => void
 }
@@ -82,6 +97,12 @@ export class CatalogKeeper implements CatalogView {
   }
 
   invalidate(): void {
+    this.forget()
+    this.#options.changed?.()
+  }
+
+  /** As `invalidate`, without telling others. */
+  forget(): void {
     this.#changes += 1
     this.#checkedAt = Number.NEGATIVE_INFINITY
   }

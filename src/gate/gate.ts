@@ -545,8 +545,10 @@ export class Gate {
   #catalogOf(key: string, target: TargetConfig, role: string, database: string): CatalogKeeper {
     return this.#catalogs.take(
       key,
-      () =>
+      placeOf(target.name, database),
+      changed =>
         new CatalogKeeper({
+          changed,
           open: async () =>
             new SideConnection(await this.#connect(target, role, database, CATALOG_PARAMETERS)),
           now: this.#options.now,
