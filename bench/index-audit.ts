@@ -16,7 +16,9 @@ const ROUNDS = 15
 
 const QUERIES = [
   '',
+  'background:yes',
   'user:user7',
+  'verdict:approved',
   'table:orders verdict:denied',
   'class:write -user:user3 refund',
   '"status = \'stale\'"',
@@ -47,20 +49,28 @@ function textOf(i: number): { text: string; kind: string; class: string; table: 
     const text = `SELECT u.id, u.email, o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = ${id} ORDER BY o.created_at DESC LIMIT 20`
     return { text, kind: 'SELECT', class: 'read', table: 'users' }
   }
+  if (every(i + 6, 20)) {
+    return { text: 'SELECT 1', kind: 'SELECT', class: 'read', table: '' }
+  }
   const text = `SELECT abalance FROM pgbench_accounts WHERE aid = ${id};`
   return { text, kind: 'SELECT', class: 'read', table: 'pgbench_accounts' }
 }
 
 function tell(session: SessionLog, i: number): void {
   const { text, kind, table, class: effect } = textOf(i)
-  const relations = [{ schema: 'public', name: table, access: 'read' }]
+  const relations = table === '' ? [] : [{ schema: 'public', name: table, access: 'read' }]
   const statements = [{ kind, class: effect, relations }]
   const facts = { protocol: 'simple', text, statements } as const
   if (every(i + 3, 500)) {
     session.deny({ ...facts, verdict: 'deny', rule: 'no-writes-at-night' })
     return
   }
-  const statement = session.stage({ ...facts, verdict: 'allow', rule: 'role reader may read' })
+  const isApproved = every(i, 1000)
+  const statement = session.stage(
+    isApproved
+      ? { ...facts, verdict: 'hold', rule: 'prod-writes', request: `h-${i}` }
+      : { ...facts, verdict: 'allow', rule: 'role reader may read' },
+  )
   if (i % 16 === 0) log.commit()
   const isError = every(i + 4, 1000)
   session.complete(statement, {
@@ -125,6 +135,12 @@ try {
     const row = [median(times).toFixed(1), Math.max(...times).toFixed(1), String(found)]
     console.log(`  ${(query || '(all)').padEnd(34)}${row.map(cell => cell.padStart(9)).join('')}`)
   }
+  const begun = performance.now()
+  const counts = await index.count('table:orders class:write', { hideBackground: true })
+  const countMs = (performance.now() - begun).toFixed(0)
+  console.log(
+    `  counting ${counts.matches} of ${counts.total} matches for the footer: ${countMs} ms`,
+  )
   await index.close()
 } finally {
   rmSync(dir, { recursive: true, force: true })

@@ -65,7 +65,10 @@ export default class AuditSearch extends BaseCommand {
     const own = counts?.everybody === false ? ['only your own statements'] : []
     const { matches = entries.length, hidden = 0, total, limit = Infinity } = counts ?? {}
     if (entries.length === 0) {
-      const all = total === undefined ? '' : ` ${counted(total, limit)} statements in ${time}`
+      const all =
+        total === undefined
+          ? ''
+          : ` ${counted(total, own.length === 0 ? Infinity : limit)} statements in ${time}`
       terminal.say([`No statements match.${all}`, ...hiddenPart(hidden, limit), ...own].join(dot))
       return
     }

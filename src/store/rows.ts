@@ -74,7 +74,7 @@ export type SearchOptions = {
 
 /**
  * How many statements there are: `matches` that fit, `hidden` that would if it were not for `hideBackground`,
- * `total` in that time whatever the query. None is counted further than `limit`.
+ * `total` in that time whatever the query. The first two are not counted further than `limit`.
  */
 export type SearchCounts = {
   readonly matches: number

@@ -7,7 +7,7 @@ import { EVERY, factToken, wordsOf } from './tokens.ts'
 
 const DEFAULT_LIMIT = 50
 /** Beyond this nobody needs to know how many there are, and counting would take seconds. */
-const MAX_COUNTED = 10_000
+const MAX_COUNTED = 2000
 
 type Value = string | number
 /** Conditions of a WHERE clause with their values, in order. */
@@ -53,9 +53,26 @@ export function count(db: DatabaseSync, query: string, options: SearchOptions): 
   return {
     matches: counted(isHiding ? [...terms, FOREGROUND] : terms),
     hidden: isHiding ? counted([...terms, BACKGROUND]) : 0,
-    total: counted([]),
+    total: options.only === undefined ? countAll(db, options) : counted([]),
     limit: MAX_COUNTED,
   }
+}
+
+/** All statements of a time: spans that lie within it are counted already. */
+function countAll(db: DatabaseSync, { since = 0, until = Number.MAX_SAFE_INTEGER }: SearchOptions) {
+  const one = (sql: string, ...values: number[]) =>
+    Number(db.prepare(sql).get(...values)?.value ?? 0)
+  const whole = one(
+    'SELECT sum(count) AS value FROM spans WHERE min_t >= ? AND max_t <= ?',
+    ...[since, until],
+  )
+  const partly = one(
+    `SELECT count(*) AS value FROM spans p JOIN statements s ON s.n BETWEEN p.first_n AND p.last_n
+      WHERE p.max_t >= ? AND p.min_t <= ? AND NOT (p.min_t >= ? AND p.max_t <= ?)
+      AND s.t BETWEEN ? AND ?`,
+    ...[since, until, since, until, since, until],
+  )
+  return whole + partly
 }
 
 const BACKGROUND: Term = { is: 'column', isNegated: false, key: 'background', values: ['1'] }

@@ -305,7 +305,10 @@ describe('store/audit-index', () => {
       assert.deepEqual(await found('masked:orders.email'), [])
       assert.deepEqual(await found(`id:${ids[3]}`), [3])
       const counts = await index.count('class:read', { hideBackground: true })
-      assert.deepEqual(counts, { matches: 5, hidden: 2, total: 8, limit: 10_000 })
+      assert.deepEqual(counts, { matches: 5, hidden: 2, total: 8, limit: 2000 })
+      const until = place.at - 1
+      assert.equal((await index.count('', { until })).total, 0)
+      assert.equal((await index.count('', { since: until })).total, 8)
       const rows = await index.search('', { limit: 2 })
       assert.deepEqual(await found('', { after: rows[0]?.n, limit: 5 }), [6])
       await assert.rejects(index.search('background:perhaps'), { code: 'USAGE' })
