@@ -107,9 +107,15 @@ export function statistics(names: readonly string[]): DbgateError {
 
 /** What the analysis does not follow. */
 export function unproven(reasons: readonly string[]): DbgateError {
+  const reason = reasons[0] ?? 'unknown'
+  const [, name] = /^(?:relation|column|function) (\S+)$/.exec(reason) ?? []
+  const next =
+    name === undefined
+      ? 'write it more simply.'
+      : `check the name ${brief(name)}, it is not known here.`
   return new DbgateError(
     'UNSUPPORTED',
-    `dbgate: statement could not be proven safe (${brief(reasons[0] ?? 'unknown', 120)}). Not run, since confidential columns might be read. Next: write it more simply.`,
+    `dbgate: statement could not be proven safe (${brief(reason, 120)}). Not run, since confidential columns might be read. Next: ${next}`,
     { detail: brief(`What was not understood: ${reasons.join('; ')}.`, 500) },
   )
 }

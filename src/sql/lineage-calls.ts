@@ -172,7 +172,10 @@ function traceBuiltin(
     trace.refuse(`function ${name.schema === undefined ? '' : `${name.schema}.`}${name.name}`)
     return derived(from)
   }
-  if (REVEALING.has(name.name) || effect.need === 'admin') trace.statistics.add(name.name)
+  const isPlainSet = name.name === 'set_config' && nodes.length > 0 && nodes.every(isConstant)
+  if (REVEALING.has(name.name) || (effect.need === 'admin' && !isPlainSet)) {
+    trace.statistics.add(name.name)
+  }
   if (effect.hazard === 'code' || effect.hazard === 'network') trace.refuse(`function ${name.name}`)
   // What it does may be seen elsewhere: a setting, a sequence, a lock, a message.
   if (effect.need !== 'read' || effect.hazard !== undefined) {
@@ -222,6 +225,11 @@ function totalOf(
   if (!TOTAL_WITH_NUMBERS.has(name) || text?.isText !== true || numbers.length === 0)
     return undefined
   return areNumbers ? derived(from, 'total', true) : undefined
+}
+
+/** SET in another spelling, where it says all there is to say. */
+function isConstant(node: Node): boolean {
+  return 'A_Const' in node
 }
 
 const MAX_LITERAL_LENGTH = 10_000

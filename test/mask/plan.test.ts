@@ -213,6 +213,10 @@ describe('mask/plan', () => {
         shown(plan({ unknown: ['node JsonTable'] })),
         '0A000 dbgate: statement could not be proven safe (node JsonTable). Not run, since confidential columns might be read. Next: write it more simply.',
       )
+      assert.match(
+        shown(plan({ unknown: ['column nope'] })),
+        /\(column nope\)\. Not run, .* Next: check the name nope, it is not known here\.$/,
+      )
       assert.match(shown(plan({ statistics: ['pg_stats'] })), /^42501 dbgate: denied, pg_stats can/)
       const explained = { isExplain: true, columns: [output([])] }
       assert.equal(shown(plan({ ...explained, relations: [at('users.id').relation] })), '')
