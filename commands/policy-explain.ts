@@ -24,12 +24,13 @@ export default class PolicyExplain extends BaseCommand {
   static override usage = 'policy explain [ID] [flags]'
   static override examples = [
     'dbgate policy explain h-7f3k',
+    'dbgate policy explain s-8k2m4q7h.17',
     'dbgate policy explain --on prod --sql "delete from orders"',
     'dbgate policy explain --on prod --sql "select email from users"',
     'dbgate policy explain --file policy/main.yaml --groups dba --on prod --sql "drop table t"',
   ]
   static override args = {
-    id: arg({ description: 'a held statement of yours, instead of --sql and --on' }),
+    id: arg({ description: 'a statement of yours, held or on record, instead of --sql and --on' }),
   }
   static override flags = {
     sql: string({ description: 'the statement', helpValue: 'SQL' }),
@@ -80,6 +81,7 @@ export default class PolicyExplain extends BaseCommand {
     if (api === undefined || sql !== undefined || target !== undefined) {
       throw usage('an ID is explained by the server, without --sql and --on', 'policy explain')
     }
+    if (id.startsWith('s-')) return recorded(api, id)
     const request = await api.request(id)
     const { statement, isYours, connection } = request
     if (statement === undefined || !isYours) {
@@ -201,4 +203,22 @@ function namesOf(from: readonly string[]): string {
 
 function same(text: string): string {
   return text
+}
+
+/** A statement by the id of its record, as a refusal names it: what would become of it now. */
+async function recorded(api: ApiClient, id: string): Promise<Asked> {
+  const [entry] = await api.audit({ q: `id:${id}`, limit: 1 })
+  if (entry === undefined || entry.id !== id) {
+    throw new DbgateError('NOT_FOUND', `no statement ${visible(id)} of yours is on record`, {
+      next: ['dbgate audit search'],
+    })
+  }
+  const { user } = await api.whoami()
+  if (entry.user !== user) {
+    throw new DbgateError('USAGE', `${entry.id} is no statement of yours`, {
+      detail: 'What decides is what its owner may do, which only they can ask.',
+    })
+  }
+  const { sql, target, role, agent } = entry
+  return { sql, target, role, agent }
 }

@@ -63,11 +63,15 @@ export function exitCodeOf(code: string): number | undefined {
   return isErrorCode(code) ? TABLE[code][2] : undefined
 }
 
-/** What an error says besides its message: `detail` and `hint` are whole sentences, `next` a command to type. */
+/**
+ * What an error says besides its message: `detail` and `hint` are whole sentences, `next` a command to type, `rule`
+ * what of the policy it comes from.
+ */
 export type ErrorMore = {
   readonly detail?: string
   readonly hint?: string
   readonly next?: readonly string[]
+  readonly rule?: string
   readonly cause?: unknown
 }
 
@@ -80,6 +84,7 @@ export class DbgateError extends Error {
   readonly detail: string | undefined
   readonly hint: string | undefined
   readonly next: readonly string[]
+  readonly rule: string | undefined
 
   constructor(code: ErrorCode, message: string, more: ErrorMore = {}) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
@@ -87,6 +92,7 @@ export class DbgateError extends Error {
     this.detail = more.detail
     this.hint = more.hint
     this.next = more.next ?? []
+    this.rule = more.rule
   }
 
   /** The five-character SQLSTATE a PostgreSQL client receives. */
@@ -103,6 +109,18 @@ export class DbgateError extends Error {
   get exitCode(): number {
     return TABLE[this.code][2]
   }
+}
+
+/**
+ * The same error, traced to the rule it comes from and to its record, which says more to whoever asks. What is no
+ * SQL is answered as PostgreSQL does.
+ */
+export function traced(error: DbgateError, rule: string, record: string): DbgateError {
+  if (error.code === 'SYNTAX') return error
+  const { code, message, detail, next, cause } = error
+  const hint = error.hint ?? `See why: dbgate policy explain ${record}`
+  const more = { hint, next, rule, cause, ...(detail === undefined ? {} : { detail }) }
+  return new DbgateError(code, message, more)
 }
 
 /** Any thrown value as a DbgateError; what is not one of ours becomes INTERNAL, its text kept only as the cause. */

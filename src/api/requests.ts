@@ -133,12 +133,20 @@ export class Requests {
   async #whole(request: ApprovalRequest, { principal, view }: Call): Promise<unknown> {
     if (request.kind === 'access') return view(request, principal)
     const { text, textBase64 } = request.statement
-    const analysis = textBase64 === undefined ? await this.#options.analyse(text) : undefined
     const irreversible =
-      analysis === undefined
-        ? { word: 'UNREAD', why: 'its text is not UTF-8' }
-        : irreversibleIn(analysis)
+      textBase64 === undefined
+        ? await this.#irreversible(text, request)
+        : { word: 'UNREAD', why: 'its text is not UTF-8' }
     return view(request, principal, irreversible)
+  }
+
+  /** By the text alone, and then by what the schema adds to it: functions, rules, triggers, views. */
+  async #irreversible(text: string, { target, role }: ApprovalRequest) {
+    const { analyse, schemaOf } = this.#options
+    const plain = irreversibleIn(await analyse(text))
+    if (plain !== undefined) return plain
+    const schema = await schemaOf(target, role)
+    return schema === undefined ? undefined : irreversibleIn(await analyse(text, schema.catalog))
   }
 
   async #wait(call: Call, id: string): Promise<unknown> {

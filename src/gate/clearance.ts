@@ -1,4 +1,4 @@
-import { DbgateError } from '../errors.ts'
+import { DbgateError, traced } from '../errors.ts'
 import { type HoldVerdict, isUnrestricted, type Verdict } from '../policy/index.ts'
 import { recordedParameter } from '../record/index.ts'
 import type { Statement } from '../sql/index.ts'
@@ -138,8 +138,8 @@ export class Clearance {
     const settle = (answer: Answer, own: Frame): undefined => {
       if (answer.outcome === 'run') end.go(own, answer.taken)
       else {
-        this.#authorizer.deny(judgement, verdict, bound.protocol, 'hold')
-        end.refuse(answer.error)
+        const id = this.#authorizer.deny(judgement, verdict, bound.protocol, 'hold')
+        end.refuse(traced(answer.error, verdict.rule, id))
       }
     }
     const answer = this.#holding.ask(this.#wanted(judgement, verdict, bound))
@@ -212,8 +212,8 @@ export class Clearance {
     const verdict = this.verdictOn(judgement)
     const refused = refusedBy(verdict, taken)
     if (refused === undefined && confidential !== undefined) {
-      this.#authorizer.deny(judgement, { rule: 'mask' }, protocol)
-      return confidential
+      const id = this.#authorizer.deny(judgement, { rule: 'mask' }, protocol)
+      return traced(confidential, 'mask', id)
     }
     const blinding = this.#blinding(judgement)
     const error = refused ?? blinding ?? this.#authorizer.limited(judgement)
@@ -221,8 +221,7 @@ export class Clearance {
     const rule =
       refused !== undefined ? verdict.rule : blinding === undefined ? 'limit' : 'unreadable'
     try {
-      this.#authorizer.deny(judgement, { rule }, protocol)
-      return error
+      return traced(error, rule, this.#authorizer.deny(judgement, { rule }, protocol))
     } catch (thrown) {
       if (isRefusable(thrown)) return thrown
       throw thrown

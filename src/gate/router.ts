@@ -1,4 +1,4 @@
-import { DbgateError } from '../errors.ts'
+import { DbgateError, traced } from '../errors.ts'
 import { isUnrestricted } from '../policy/index.ts'
 import type { Analysis, Statement } from '../sql/index.ts'
 import type { Hold } from '../store/index.ts'
@@ -210,8 +210,8 @@ export class Router {
       return
     }
     if (verdict.outcome === 'deny') {
-      this.#authorizer.deny(judgement, verdict, 'extended')
-      this.#refuseParse(name, verdict.error, analysis, turn)
+      const id = this.#authorizer.deny(judgement, verdict, 'extended')
+      this.#refuseParse(name, traced(verdict.error, verdict.rule, id), analysis, turn)
       return
     }
     const prepared = { judgement, parameterTypes, cycle: this.#cycleOf(turn) }
@@ -323,8 +323,8 @@ export class Router {
     const refused =
       refusedBy(verdict, portal.run?.taken ?? null) ?? (isOutdated ? remasked() : undefined)
     if (refused !== undefined) {
-      this.#authorizer.deny(judgement, verdict, 'extended')
-      this.#refuse(refused, judgement.analysis, turn)
+      const id = this.#authorizer.deny(judgement, verdict, 'extended')
+      this.#refuse(traced(refused, verdict.rule, id), judgement.analysis, turn)
       return
     }
     const onDone = this.#foresee(judgement, turn)

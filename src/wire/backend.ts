@@ -203,7 +203,8 @@ export function encodeReadyForQuery(status: TransactionStatus): Buffer {
 }
 
 /**
- * A DbgateError as PostgreSQL would say it. Field R (routine) is `dbgate:CODE`, so that anyone can tell
+ * A DbgateError as PostgreSQL would say it. Field n (constraint name) is the policy's rule, for programs; field R
+ * (routine) is `dbgate:CODE`, so that anyone can tell
  * the gate's errors from the server's. NULs in foreign text become U+FFFD: an error must always go out.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-error-fields.html
@@ -222,6 +223,7 @@ export function encodeErrorResponse(
     ['D', error.detail],
     ['H', error.hint],
     ['P', position],
+    ['n', error.rule],
     ['R', `dbgate:${error.code}`],
   ])
 }

@@ -237,6 +237,14 @@ describe('approving, against a real server', function () {
     assert.equal(code, 8)
     assert.match(out, /^… HELD {3}delete from orders\n/)
     assert.equal((await as('ana', [...explain, 'select 1'])).code, 0)
+    const refused = await as('ana', ['sql', 'shop', 'drop table orders'])
+    const [, id = ''] = /dbgate policy explain (s-\S+)/.exec(refused.err) ?? []
+    const why = await until('the record', async () => {
+      const said = await as('ana', ['policy', 'explain', id])
+      return said.code === 6 ? undefined : said
+    })
+    assert.deepEqual([why.code, why.out.split('\n')[0]], [5, '✗ DENIED   drop table orders'])
+    assert.equal((await as('ben', ['policy', 'explain', id])).code, 2)
     assert.equal((await as('ana', [...explain, 'drop table orders'])).code, 5)
     assert.equal((await as('ana', [...explain, 'select 1', '--groups', 'dba'])).code, 5)
     assert.equal((await as('ben', [...explain, 'select 1', '--groups', 'support'])).code, 0)

@@ -390,6 +390,22 @@ describe('holds', () => {
       return one
     }
 
+    it('says for programs which rule it was, and for people where it is on record', async () => {
+      await gate.close()
+      gate = await startBareGate(database, { policy: { rules: MANY }, directory })
+      const one = await client()
+      for (const values of [undefined, []]) {
+        const error = await one.query('update t set n = 9', values).then(
+          () => assert.fail('it ran'),
+          (thrown: pg.DatabaseError) => thrown,
+        )
+        assert.equal(error.constraint, 'many')
+        const [, id] = /^See why: dbgate policy explain (s-\w+\.\d+)$/.exec(error.hint ?? '') ?? []
+        const isIt = (each: AuditRecord) => each.type === 'denied' && each.id === id
+        await eventually(async () => (await recorded()).find(isIt), `the record of ${id}`)
+      }
+    })
+
     it('waits no longer for an estimate than it must', async () => {
       await gate.close()
       gate = await startBareGate(database, { policy: { rules: MANY }, directory })
