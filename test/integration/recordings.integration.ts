@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import pg from 'pg'
+import type { PolicyDocument } from '../../src/config/index.ts'
 import {
   type AuditRecord,
   findRecording,
@@ -129,6 +130,74 @@ describe('recordings', function () {
     assert.deepEqual(rows, [['1'], ['2'], ['3'], ['4'], ['5']])
     const counted = events.filter(each => each.e === 'complete').map(each => each.rows)
     assert.deepEqual(counted, [200, 1, 30])
+  })
+
+  it('tells what was masked as it was shown, and what was refused and held with its error', async () => {
+    const rules: PolicyDocument['rules'] = [
+      {
+        name: 'updates',
+        on: ['*'],
+        when: { kind: ['UPDATE'] },
+        or: [],
+        unless: [],
+        effect: {
+          does: 'approve',
+          approve: { by: ['dba'], need: 1, expiresMs: 900_000, presence: undefined },
+          holdMs: 50,
+          notify: [],
+          inTransaction: 'wait',
+        },
+        say: undefined,
+        next: undefined,
+        at: 'policy.yaml:1',
+      },
+    ]
+    const mask = { on: ['*'], roles: undefined, via: undefined, reveal: [], labels: [], values: [] }
+    const unset = { filters: undefined, writes: undefined, derived: undefined }
+    const columns = ['items.label']
+    const masks = [
+      { ...mask, ...unset, columns, mask: { kind: 'redact' as const }, at: 'policy.yaml:2' },
+    ]
+    const strict = await startBareGate(database, {
+      results: ALL,
+      may: ['read', 'write'],
+      policy: { rules, masks },
+    })
+    const client = new pg.Client({ connectionString: strict.url })
+    await client.connect()
+    const { rows } = await client.query('select label from items where id = $1', [1])
+    await client.query('select id, label from items where id = 2')
+    await assert.rejects(client.query('drop table items'), { code: '42501' })
+    await assert.rejects(client.query('update items set at = at where id = $1', [3]))
+    await client.end()
+    const session = await lastSession('session.end', strict)
+    const events = await recordedOf(session, strict)
+    await strict.close()
+    const shown = events.filter(each => each.e === 'rows').flatMap(each => each.rows)
+    assert.deepEqual(shown, [[rows[0].label], ['2', rows[0].label]])
+    assert.doesNotMatch(JSON.stringify(events), /löbel/)
+    const done = events.filter(each => each.e === 'complete')
+    assert.ok(done.every(({ masked }) => masked?.join().endsWith('items.label')))
+    const refused = events.filter(each => each.e === 'statement').filter(each => each.refused)
+    assert.deepEqual(
+      refused.map(({ text, verdict }) => [text, verdict]),
+      [
+        ['drop table items', 'deny'],
+        ['update items set at = at where id = $1', 'hold'],
+      ],
+    )
+    const errors = events.filter(each => each.e === 'error').map(({ id, gate: ours }) => [id, ours])
+    assert.deepEqual(errors, [
+      [refused[0]?.id, 'DENIED'],
+      [refused[1]?.id, 'HELD'],
+    ])
+    const held = events.find(each => each.e === 'held')
+    const decided = events.find(each => each.e === 'decided')
+    assert.deepEqual([held?.rule, held?.waitMs, held?.text], ['updates', 50, ''])
+    assert.deepEqual(
+      [decided?.request, decided?.outcome, decided?.state],
+      [held?.request, 'refused', 'waited'],
+    )
   })
 
   /** One session of random traffic: what came over the wire, and what the recording says came. */
