@@ -38,6 +38,12 @@ export class RunMask {
     return this.#options.guard?.masked ?? []
   }
 
+  /** Why a column is masked, in a few words. */
+  whyOf(name: string): string {
+    const column = this.#options.guard?.columns?.find(({ sources }) => sources.includes(name))
+    return column?.why.replace(/^[^:]*: (?:label )?/, '') ?? ''
+  }
+
   /** Relations it is about, for errors, from the catalog. */
   get relationNames(): readonly string[] {
     const { guard, set } = this.#options

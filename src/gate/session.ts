@@ -466,6 +466,12 @@ export class Session {
       if (head?.kind === 'own-describe') this.#recorder?.described(head.portal, frame)
       return
     }
+    if (isMasked && frame.tag === BackendTag.RowDescription && head?.kind === 'query') {
+      for (const warning of this.#shield.warningsOf(currentRun)) {
+        this.#recorder?.message(undefined, null, warning)
+        this.#output.own(warning)
+      }
+    }
     this.#recorder?.message(head, currentRun, relay === 'pass' ? frame : relay)
     if (relay === 'pass') this.#output.pass(frame)
     else if (relay.length > 0) this.#output.own(relay)

@@ -3,6 +3,7 @@ import {
   BackendTag,
   BodyReader,
   decodeParameterStatus,
+  encodeNotice,
   encodeNotification,
   type Frame,
 } from '../wire/index.ts'
@@ -37,6 +38,8 @@ const REPORTED = new Set([
  */
 export class Shield {
   readonly #authorizer: Authorizer
+  /** Columns that somebody at psql has been told of. */
+  readonly #told = new Set<string>()
 
   constructor(authorizer: Authorizer) {
     this.#authorizer = authorizer
@@ -56,6 +59,19 @@ export class Shield {
       default:
         return 'pass'
     }
+  }
+
+  /** What somebody at psql is told before rows with these columns come, once for each; tools show no warnings. */
+  warningsOf(run: Run | null): readonly Buffer[] {
+    const mask = run?.mask
+    const { application, agent } = this.#authorizer.standing
+    if (mask == null || (application !== 'psql' && agent !== 'psql')) return []
+    return mask.masked.flatMap(name => {
+      if (this.#told.has(name)) return []
+      this.#told.add(name)
+      const text = `dbgate: ${name} is masked (${mask.whyOf(name)}).`
+      return [encodeNotice(text, {}, 'WARNING')]
+    })
   }
 
   #error(frame: Frame, head: Expected | undefined, run: Run | null): Relay {

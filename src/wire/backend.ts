@@ -243,15 +243,16 @@ export function encodeNotification(pid: number, channel: Buffer): Buffer {
     .end()
 }
 
-/** A NOTICE from the gate. */
+/** A NOTICE from the gate, or a WARNING. */
 export function encodeNotice(
   message: string,
   more: { detail?: string; hint?: string } = {},
+  severity: 'NOTICE' | 'WARNING' = 'NOTICE',
 ): Buffer {
   return encodeFields('NoticeResponse', BackendTag.NoticeResponse, [
-    ['S', 'NOTICE'],
-    ['V', 'NOTICE'],
-    ['C', '00000'],
+    ['S', severity],
+    ['V', severity],
+    ['C', severity === 'NOTICE' ? '00000' : '01000'],
     ['M', message],
     ['D', more.detail],
     ['H', more.hint],

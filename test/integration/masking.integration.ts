@@ -248,6 +248,14 @@ describe('masking', () => {
     assert.match(typo.message, /column nmae/)
   })
 
+  it('tells psql once of each column that is masked', async () => {
+    const sql = 'select email, name from people where id = 1'
+    const ran = await run('psql', ['-X', '-c', sql, '-c', sql, gate.url])
+    assert.deepEqual(ran.stderr.toString().trim().split('\n'), [
+      'WARNING:  dbgate: people.email is masked (people.email).',
+    ])
+  })
+
   it('takes what a notification says away', async () => {
     const one = await client()
     await one.query('listen news')
