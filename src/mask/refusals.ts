@@ -115,7 +115,7 @@ export function unproven(reasons: readonly string[]): DbgateError {
       : `check the name ${brief(name)}, it is not known here.`
   return new DbgateError(
     'UNSUPPORTED',
-    `dbgate: statement could not be proven safe (${brief(reason, 120)}). Not run, since confidential columns might be read. Next: ${next}`,
+    `dbgate: statement could not be proven safe (${brief(reason, name === undefined ? 120 : 80)}). Not run, since confidential columns might be read. Next: ${next}`,
     { detail: brief(`What was not understood: ${reasons.join('; ')}.`, 500) },
   )
 }
