@@ -125,10 +125,10 @@ export class Confidential {
     if (planned?.plan.outcome === 'clear') {
       return { mask: null, masking, isPrivate: planned.isPrivate }
     }
-    const { analysis } = judgement.either[0] ?? judgement
+    const { analysis, catalog } = judgement.either[0] ?? judgement
     const statement = analysis.ok ? analysis.statements[index] : undefined
     const guard = planned === undefined ? undefined : guardOf(planned.plan)
-    const mask = new RunMask({ guard, set: planned?.set, masks, statement })
+    const mask = new RunMask({ guard, set: planned?.set, catalog, masks, statement })
     return { mask, masking, isPrivate: true }
   }
 

@@ -106,7 +106,10 @@ export class Masking {
     }
     if (statement.kind === 'EXECUTE') {
       const found = statement.executes.flatMap(name => scope.prepared.get(name) ?? [])
-      return this.agree(found.map(each => this.#trace(each, meaning)))
+      const prepared = this.agree(found.map(each => this.#trace(each, meaning)))
+      // Its arguments may read something too.
+      const own = this.#trace(statement, meaning)
+      return own.plan.outcome === 'deny' ? own : prepared
     }
     for (const step of statement.scope) {
       if (step.step === 'declare' && catalog !== undefined) {

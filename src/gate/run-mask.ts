@@ -1,6 +1,6 @@
 import { DbgateError } from '../errors.ts'
 import type { ColumnPlan, CopyMasker, GuardPlan, MaskSet, Masks, RowMasker } from '../mask/index.ts'
-import type { Statement } from '../sql/index.ts'
+import type { Catalog, Statement } from '../sql/index.ts'
 import { decodeRowDescription, type FieldDescription, type Frame } from '../wire/index.ts'
 import { copyFormOf, oddCopy } from './copy-form.ts'
 
@@ -8,6 +8,8 @@ import { copyFormOf, oddCopy } from './copy-form.ts'
 export type RunMaskOptions = {
   readonly guard: GuardPlan | undefined
   readonly set: MaskSet | undefined
+  /** What the plan was made with. */
+  readonly catalog: Catalog | undefined
   readonly masks: Masks
   readonly statement: Statement | undefined
 }
@@ -143,8 +145,11 @@ export class RunMask {
     if (columnNumber === 0) return mask !== null || !this.#isOfMasked(tableOid)
     const isIt = (one: { readonly relation: number; readonly column: number }) =>
       one.relation === tableOid && one.column === columnNumber
+    const { set, catalog } = this.#options
+    // A temporary table of the session's own is in no catalog.
+    const isTemporary = reported.some(({ relation }) => relation === 0)
+    if (isTemporary && catalog?.relations.has(tableOid) === false) return true
     if (!reported.some(isIt) && !from.some(isIt)) return false
-    const { set } = this.#options
     return mask !== null || set?.of({ relation: tableOid, column: columnNumber }) === undefined
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { RunMask } from '../../src/gate/run-mask.ts'
 import { type ColumnPlan, type GuardPlan, type MaskSet, openMasks } from '../../src/mask/index.ts'
-import type { Statement } from '../../src/sql/index.ts'
+import type { Catalog, Statement } from '../../src/sql/index.ts'
 import { BackendTag, type Frame } from '../../src/wire/index.ts'
 
 const USERS = 16_400
@@ -33,6 +33,8 @@ const SET = {
   detectors: [],
 } as unknown as MaskSet
 
+const CATALOG = { relations: new Map([[USERS, {}]]) } as unknown as Catalog
+
 const guard = (...columns: readonly ColumnPlan[]): GuardPlan => ({
   outcome: 'guard',
   columns,
@@ -50,7 +52,13 @@ const guard = (...columns: readonly ColumnPlan[]): GuardPlan => ({
   },
 })
 const runMask = (plan: GuardPlan | undefined, statement?: Partial<Statement>) =>
-  new RunMask({ guard: plan, set: SET, masks, statement: statement as Statement | undefined })
+  new RunMask({
+    guard: plan,
+    set: SET,
+    catalog: CATALOG,
+    masks,
+    statement: statement as Statement | undefined,
+  })
 
 const frame = (tag: number, body: Buffer): Frame => {
   const buf = Buffer.concat([Buffer.from([tag, 0, 0, 0, 0]), body])
@@ -141,6 +149,13 @@ describe('gate/run-mask', () => {
   it('takes an expression and a system column for what was judged', () => {
     runMask(guard(NAME)).described(description([0, 0]))
     runMask(guard(NAME)).described(description([USERS, -1]))
+  })
+
+  it('takes a table of the session for a temporary one only where one was foreseen', () => {
+    const temporary = { ...NAME, reported: [{ relation: 0, column: 0 }] }
+    runMask(guard(temporary)).described(description([USERS + 9, 1]))
+    assert.throws(() => runMask(guard(NAME)).described(description([USERS + 9, 1])), CHANGED)
+    assert.throws(() => runMask(guard(temporary)).described(description([USERS, 2])), CHANGED)
   })
 
   it('masks what is copied out, as the statement writes it', () => {

@@ -174,6 +174,12 @@ describe('masking', () => {
 
   it('goes by what was prepared, in SQL and in the protocol', async () => {
     const one = await client()
+    await one.query('prepare echo as select $1::text as said')
+    await database.query(
+      `create function ssn_of(int) returns text stable as 'select ssn from people where id = $1' language sql`,
+    )
+    await refused(one, 'execute echo(ssn_of(1))')
+    await database.query('drop function ssn_of')
     await one.query('prepare p as select email, ssn from people where id = $1')
     assert.equal((await query(one, 'execute p(3)'))[0]?.ssn, '••••')
     const named = { name: 'q', text: 'select ssn from people where id = $1', values: [4] }
