@@ -241,9 +241,9 @@ export class Requests {
     const found = policy().requestableBy(principal).find(isWished)
     if (found === undefined) throw notForYou(wish, 'be asked for')
     const asked = { ...wish, forMs: spanOf(found.maxMs) }
-    const terms = { ...found, ...termsOf(found), notify: [] }
+    const terms = { ...found, ...termsOf(found) }
     const made = approvals.access.request(principal, agent ?? '', asked, terms)
-    return { request: this.#view(made.request, call), is_new: made.isNew, told: [] }
+    return { request: this.#view(made.request, call), is_new: made.isNew, told: found.notify }
   }
 
   #grants(call: Call): unknown {

@@ -62,10 +62,11 @@ function buildPeople({ people }: PolicyFile, lineOf: LineOf): PeopleEntry[] {
 }
 
 function buildAccess({ access }: PolicyFile, lineOf: LineOf): AccessEntry[] {
-  return access.map(({ grant, max = 0, reason, approve, break_glass: glass }, index) => ({
+  return access.map(({ grant, max = 0, reason, approve, notify, break_glass: glass }, index) => ({
     grant,
     reason,
     approve: approve === undefined ? undefined : { ...terms(approve), maxMs: max },
+    ...(notify.length === 0 ? {} : { notify }),
     breakGlass:
       glass === undefined
         ? undefined

@@ -93,6 +93,7 @@ function checkAccess(policy: Source, known: Known, found: Findings): void {
   for (const [index, entry] of list(valueAt(policy.value, ['access'])).entries()) {
     const at = ['access', index]
     found.problems.push(...checkRoleMap(policy, [...at, 'grant'], known))
+    checkNotify(policy, [...at, 'notify'], known, found)
     checkNotify(policy, [...at, 'break_glass', 'notify'], known, found)
     if (!isRecord(entry)) continue
     if (entry.approve === undefined && entry.break_glass === undefined) {

@@ -29,6 +29,8 @@ export type AccessEntry = {
   readonly reason: 'required' | 'optional'
   /** Asked for and approved; undefined where it can't be asked for. */
   readonly approve: (ApproveTerms & { readonly maxMs: number }) | undefined
+  /** Who is told of a request. */
+  readonly notify?: readonly string[]
   readonly breakGlass:
     | {
         readonly for: readonly string[]

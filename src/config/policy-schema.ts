@@ -80,6 +80,7 @@ const access = z.strictObject({
     .default('required')
     .describe('Whether a reason must be given. Default required.'),
   approve: approve.optional().describe('Who decides.'),
+  notify,
   break_glass: z
     .strictObject({
       for: groups.describe('Who may have it at once, without anybody deciding.'),

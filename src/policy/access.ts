@@ -11,6 +11,7 @@ export type Requestable = {
   readonly maxMs: number
   readonly reason: 'required' | 'optional'
   readonly approve: Approval
+  readonly notify: readonly string[]
   readonly at: readonly string[]
 }
 
@@ -54,6 +55,7 @@ export function requestableBy(
         maxMs: Math.min(...terms.map(({ maxMs }) => maxMs)),
         reason: reasonOf(approving),
         approve: combineApprovals(terms.map(each => ({ rule: 'access', terms: each }))),
+        notify: [...new Set(approving.flatMap(({ notify }) => notify ?? []))].sort(),
         at: approving.map(({ at }) => at),
       }
     })

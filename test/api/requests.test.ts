@@ -240,6 +240,16 @@ describe('api/requests', () => {
   describe('roles for a while', () => {
     const wish = { target: 'prod', role: 'writer', reason: 'INC-4021', isBreakGlass: false }
 
+    it('are told of to whom the policy says', async () => {
+      const told = 'approve: { by: [dba], need: 1 }\n    notify: [db-approvals]'
+      policy = await policyOf(SAMPLE.replace('approve: { by: [dba], need: 1 }', told))
+      const events: string[] = []
+      desk.approvals.listen(({ what, request }) => events.push(`${what} ${request.notify}`))
+      const made = await as('lee').access({ ...wish, forMs: 60_000 })
+      policy = await policyOf(SAMPLE)
+      assert.deepEqual([made.told, events], [['db-approvals'], ['filed db-approvals']])
+    })
+
     it('are asked for once, approved, listed and ended', async () => {
       const { request, isNew } = await as('lee').access({ ...wish, forMs: 60_000 })
       const again = await as('lee').access(wish)

@@ -73,7 +73,7 @@ tests: [{ as: { §group: [x], user: a }, on: prod, expect: [{ sql: SELECT 1, giv
     'unknown key "needs", did you mean "need"?',
     'unknown key "hodl", did you mean "hold"?',
     'unknown key "row", did you mean "rows"?',
-    'unknown key "break" | Valid here: grant, max, reason, approve, break_glass.',
+    'unknown key "break" | Valid here: grant, max, reason, approve, notify, break_glass.',
     'unknown key "group", did you mean "groups"?',
     'unknown key "rul", did you mean "rule"?',
   ],

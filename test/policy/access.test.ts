@@ -83,6 +83,7 @@ describe('policy/access', () => {
         expiresMs: 900_000,
         presence: undefined,
       },
+      notify: [],
       at: 1,
     })
     assert.deepEqual(
