@@ -8,18 +8,10 @@ import {
   type TargetConfig,
 } from '../src/config/index.ts'
 import { systemCode } from '../src/errors.ts'
-import {
-  listBackends,
-  openDatabase,
-  type Privileges,
-  privilegesOf,
-  serverOf,
-  strangersAmong,
-} from '../src/gate/index.ts'
+import { visit } from '../src/inspect/index.ts'
 import { type Check, fail, failed, ok, warn } from './doctor-checks.ts'
 import type { Io } from './io.ts'
 
-const TIMEOUT_MS = 15_000
 const CLOCK_WARN_MS = 5000
 const FULL_BYTES = 200e6
 const TIGHT_PART = 0.1
@@ -104,11 +96,11 @@ async function tailCheck(dir: string): Promise<Check> {
 
 async function* roleChecks(io: Io, target: TargetConfig, role: string): AsyncGenerator<Check> {
   const name = `${target.name} ${role}`
-  let found: Privileges
+  let found: Awaited<ReturnType<Awaited<ReturnType<typeof visit>>['privileges']>>
   try {
     const database = await open(io, target, role)
     try {
-      found = await privilegesOf(database, TIMEOUT_MS)
+      found = await database.privileges()
     } finally {
       database.close()
     }
@@ -154,11 +146,12 @@ async function bypassCheck(
   for (const role of Object.keys(target.roles)) {
     try {
       const database = await open(io, target, role)
-      const backends = await listBackends(database, TIMEOUT_MS).finally(() => database.close())
-      isBlind = backends.some(({ canSee }) => !canSee)
+      const { found, seesAll } = await database
+        .strangers(own?.servers ?? {})
+        .finally(() => database.close())
+      isBlind = !seesAll
       const except = new Set(config.bypass.except)
-      const ours = new Set(own?.servers[serverOf(target)] ?? [])
-      const strangers = strangersAmong(backends, ours).filter(({ user }) => !except.has(user ?? ''))
+      const strangers = found.filter(({ user }) => !except.has(user ?? ''))
       if (isBlind && strangers.length === 0) continue
       if (strangers.length === 0) return ok(name, 'every connection came through dbgate')
       const shown = strangers
@@ -188,7 +181,7 @@ async function bypassCheck(
 async function open(io: Io, target: TargetConfig, role: string) {
   const source = target.roles[role]
   if (source === undefined) throw new TypeError(`no credential for ${role}`)
-  return openDatabase(target, await resolveCredential(source, io.env), io.random)
+  return visit(target, await resolveCredential(source, io.env), io.random)
 }
 
 type Own = { readonly servers: Readonly<Record<string, readonly number[]>> }

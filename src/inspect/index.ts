@@ -13,3 +13,4 @@ export {
   readableByPlain,
 } from './harden.ts'
 export { openMaskMemory, openSchemas, type Reach, type Schemas, targetOf } from './schemas.ts'
+export { type Visit, visit } from './visit.ts'
