@@ -22,7 +22,7 @@
  *
  * Reading order: gate.ts (the door), session.ts (the relay), router.ts (each message), authorize.ts
  * (parse → evaluate → record → permit), clearance.ts and holding.ts (who has to agree), exchange.ts (what each
- * response answers), phase.ts (open to closed).
+ * response answers), confidential.ts, masking.ts and run-mask.ts (what is masked), phase.ts (open to closed).
  */
 
 export { serverOf } from './backends.ts'
