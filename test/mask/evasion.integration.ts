@@ -61,6 +61,14 @@ describe('evasion', () => {
     await direct.close()
   })
 
+  it('says of nothing that it stays readable that does not', async () => {
+    for (const id of ['B28', 'F17', 'F19', 'L16', 'O28']) {
+      const one = evasionCases().find(each => each.id === id)
+      assert.ok(one)
+      assert.equal(outcomeOf(one, await player.play(one)).ending, 'leaked', id)
+    }
+  })
+
   it('changes nothing of what is asked every day but masked values', async function () {
     this.timeout(300_000)
     const plain = await base.copyFor({ id: 'plain' })

@@ -9,6 +9,8 @@ export type Evidence = {
 
 type Field = { readonly typeOid: number; readonly format: number }
 
+/** FirstNormalObjectId. */
+const FIRST_OWN_OID = 16_384
 const EPOCH_DAYS = Date.UTC(2000, 0, 1) / 86_400_000
 
 /** Reads frames as a nosy client would: as text, as bytes, decoded by type, put together. */
@@ -42,6 +44,22 @@ export function rowsOf(frames: readonly RawFrame[]): (string | null)[][] {
   return frames
     .filter(({ tag }) => tag === 'D')
     .map(({ body }) => valuesOf(body).map(value => value?.toString('utf8') ?? null))
+}
+
+/** A RowDescription without the oids that a database gives its own relations and types. */
+export function withoutOids(body: Buffer): Buffer {
+  const copy = Buffer.from(body)
+  const clear = (at: number) => {
+    if (copy.readUInt32BE(at) >= FIRST_OWN_OID) copy.writeUInt32BE(0, at)
+  }
+  let at = 2
+  for (let left = copy.readInt16BE(0); left > 0; left--) {
+    at = copy.indexOf(0, at) + 1
+    clear(at)
+    clear(at + 6)
+    at += 18
+  }
+  return copy
 }
 
 function lineOf({ tag, body }: RawFrame): string {

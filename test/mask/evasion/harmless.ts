@@ -1,6 +1,6 @@
 import { fieldsOf, type RawFrame } from '../../helpers/raw.ts'
 import type { Harmless } from './corpus.ts'
-import { rowsOf } from './evidence.ts'
+import { rowsOf, withoutOids } from './evidence.ts'
 
 /**
  * In what a query of every day behaves differently through the gate: refused, other columns, other rows, a value
@@ -21,7 +21,7 @@ export function differences(
       .map(({ C }) => C)
       .join()
   if (codes(direct) !== codes(gated)) found.push(`errors ${codes(direct)} became ${codes(gated)}`)
-  const shape = (frames: readonly RawFrame[]) => texts(frames, 'T').join('\n')
+  const shape = (frames: readonly RawFrame[]) => texts(frames, 'T', withoutOids).join('\n')
   if (shape(direct) !== shape(gated)) found.push('other columns')
   const tags = (frames: readonly RawFrame[]) => texts(frames, 'C').join()
   if (tags(direct) !== tags(gated)) found.push(`tags ${tags(direct)} became ${tags(gated)}`)
@@ -49,6 +49,10 @@ function errorsOf(frames: readonly RawFrame[]) {
   return frames.filter(({ tag }) => tag === 'E').map(fieldsOf)
 }
 
-function texts(frames: readonly RawFrame[], tag: string): readonly string[] {
-  return frames.filter(each => each.tag === tag).map(({ body }) => body.toString('latin1'))
+function texts(
+  frames: readonly RawFrame[],
+  tag: string,
+  read: (body: Buffer) => Buffer = body => body,
+): readonly string[] {
+  return frames.filter(each => each.tag === tag).map(({ body }) => read(body).toString('latin1'))
 }

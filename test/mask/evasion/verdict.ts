@@ -29,9 +29,12 @@ const SECRETS =
 export function outcomeOf(one: Case, { frames, elapsedMs }: Answer): Outcome {
   const { lines, text } = evidenceOf(frames, elapsedMs)
   const leak = new RegExp(one.leaks, 's').exec(text) ?? secretIn(text, JSON.stringify(one))
-  const isLeak = one.check === undefined ? leak !== null : confirmsGuess(frames)
+  const ending = endingOf(frames)
+  // How long a refusal takes tells of the machine only.
+  const isTimed = one.leaks.startsWith('elapsed_ms') && ending === 'refused'
+  const isLeak = one.check === undefined ? leak !== null && !isTimed : confirmsGuess(frames)
   return {
-    ending: isLeak ? 'leaked' : endingOf(frames),
+    ending: isLeak ? 'leaked' : ending,
     lines,
     leak: isLeak
       ? text.slice(Math.max(0, (leak?.index ?? 0) - 60), (leak?.index ?? 0) + 120)
