@@ -50,6 +50,8 @@ export class Masking {
   readonly #options: MaskingOptions
   /** What a cursor is made of stays as it was when it was declared, whatever becomes of the schema. */
   readonly #declaredUnder = new WeakMap<Statement, Catalog>()
+  /** Portals whose plan is being made. */
+  readonly #lookedAt = new Set<string>()
   readonly #portal: (name: string) => readonly Planned[] | undefined
 
   /** @param portal the plans of what a Bind has put under a name */
@@ -123,7 +125,18 @@ export class Masking {
     const declared = (meaning.scope.cursors.get(name) ?? []).map(each =>
       this.#trace(each, { ...meaning, change: 'none' }),
     )
-    return [...declared, ...(this.#portal(name) ?? [])]
+    return [...declared, ...this.#portalOf(name)]
+  }
+
+  /** What a portal fetches from can be the portal itself, which then stands for nothing. */
+  #portalOf(name: string): readonly Planned[] {
+    if (this.#lookedAt.has(name)) return []
+    this.#lookedAt.add(name)
+    try {
+      return this.#portal(name) ?? []
+    } finally {
+      this.#lookedAt.delete(name)
+    }
   }
 
   #trace(statement: Statement, { scope, catalog: now, change }: Meaning): Planned {
