@@ -29,27 +29,34 @@ export type FuzzOptions = {
   readonly onTurn?: (at: number) => void
 }
 
-/** The other world: every confidential value is another one, of another order and another length of local part. */
+/**
+ * The other world: every confidential value is another one, of another order. Each is as long as the one it stands
+ * for: what a table weighs decides how PostgreSQL reads it, and with that the order of what nobody has put in order.
+ */
 const OTHERWISE: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
   [
     /'9(\d\d)-(\d\d)-(\d{4})'/g,
     (_, a = '', b = '', d = '') => `'8${reversed(a)}-${reversed(b)}-${reversed(d)}'`,
   ],
-  [
-    /'(\w+)\.(\w+)@secret-mail\.test'/g,
-    (_, a = '', b = '') => `'${reversed(b)}9.${a}.x@hidden-mail.test'`,
-  ],
+  [/'(\w+\.\w+)@secret-mail\.test'/g, (_, local = '') => `'${reversed(local)}@hidden-mail.test'`],
   [
     /'(4929|5454)(\d{12})'/g,
     (_, a = '', b = '') => `'${a === '4929' ? '3782' : '6011'}${reversed(b)}'`,
   ],
-  [/'77(\d)\d'/g, (_, a = '') => `'${9 - Number(a)}31'`],
+  [/'77(\d)\d'/g, (_, a = '') => `'${9 - Number(a)}313'`],
   [
-    /,(\d{5,6})\.(\d\d),'(\d{4})-(\d\d)-(\d\d)'/g,
-    (_, a = '', b = '', year = '') =>
-      `,${1_000_000 - Number(a)}.${b}5,'${4000 - Number(year)}-0${1 + (Number(year) % 9)}-11'`,
+    /,(\d{5,6}\.\d\d),'(\d{4})-\d\d-\d\d'/g,
+    (_, salary = '', year = '') =>
+      `,${salaryOf(salary)},'${4000 - Number(year)}-0${1 + (Number(year) % 9)}-11'`,
   ],
 ]
+
+/** As many digits before and behind the point. */
+function salaryOf(salary: string): string {
+  return [...salary]
+    .map(digit => (digit === '.' ? '.' : String(1 + ((Number(digit) * 7) % 9))))
+    .join('')
+}
 const PASSWORD = 'fuzz'
 const TIMEOUT_MS = 20_000
 
