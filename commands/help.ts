@@ -40,6 +40,7 @@ export const EXIT_CODES: readonly (readonly [code: string, name: string, when: s
   ['10', 'port', 'the local port is taken'],
   ['11', 'integrity', 'audit verify found a break'],
   ['12', 'tests', 'policy test: at least one test failed'],
+  ['13', 'differs', 'policy diff: the policies differ'],
   ['125', 'wrapper', 'connect … -- command: dbgate failed before the command started'],
   ['126, 127', '', 'the command is not executable, not found'],
   ['130', '', '^C'],

@@ -54,6 +54,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'grants end': entry('running it', () => import('./grants-end.ts')),
   'policy check': entry('running it', () => import('./policy-check.ts')),
   'policy test': entry('running it', () => import('./policy-test.ts')),
+  'policy diff': entry('running it', () => import('./policy-diff.ts')),
   'policy explain': entry('running it', () => import('./policy-explain.ts')),
   'policy accept-labels': entry('running it', () => import('./policy-accept-labels.ts')),
   harden: entry('running it', () => import('./harden.ts')),

@@ -20,6 +20,7 @@ export {
 } from './approval.ts'
 export { placeOf } from './denial.ts'
 export type { RoleView, TargetView } from './describe.ts'
+export { type DiffSubject, diffPolicies, type PolicyChange, questionsOf } from './diff.ts'
 export type { ExplainedRule, ExplainedStatement, Explanation } from './explain.ts'
 export type { ExtraGrant, Grant } from './grant.ts'
 export type { Limits } from './limits.ts'

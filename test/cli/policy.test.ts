@@ -119,4 +119,88 @@ describe('dbgate policy, without a server', function () {
     assert.deepEqual([data.verdict, data.decided_by], ['denied', ['role:reader']])
     assert.equal((await cli.run([...args.with(5, 'nobody'), '--sql', 'select 1'])).code, 6)
   })
+
+  it('diff finds nothing between policies that say the same in another order', async () => {
+    const again = join(cli.home, 'again.yaml')
+    await writeFile(
+      again,
+      SAMPLE.replace('kind: [DROP, TRUNCATE]', 'kind: [TRUNCATE, DROP]')
+        .replace(
+          '  - groups: [support]\n    roles: { prod: reader }\n    may_request: { prod: [writer] }\n',
+          '',
+        )
+        .replace(
+          'people:\n',
+          'people:\n  - { groups: [support], may_request: { prod: [writer] }, roles: { prod: reader } }\n  - { groups: [support], roles: { prod: reader } }\n',
+        ),
+    )
+    const { code, out, err } = await cli.run(['policy', 'diff', main, again])
+    assert.deepEqual([code, err], [0, ''])
+    assert.equal(out, '✓ they say the same; of 5 statements in tests all come out as before\n')
+  })
+
+  it('diff names what two policies say differently, and whose statements come out otherwise', async () => {
+    const next = join(cli.home, 'next.yaml')
+    await writeFile(
+      next,
+      SAMPLE.replace('kind: [DROP, TRUNCATE]', 'kind: TRUNCATE')
+        .replace('roles: { prod: reader }', 'roles: { prod: writer }')
+        .replace('approve: { by: [dba], need: 1 }', 'approve: { by: [dba], need: 2 }')
+        .replace('connections: 10', 'connections: 5')
+        .replace(
+          '\ntests:',
+          '\nmasks: [{ on: [prod], columns: [users.email], mask: email }]\n\ntests:',
+        ),
+    )
+    const { code, out, err } = await cli.run(['policy', 'diff', main, next])
+    assert.deepEqual([code, err], [13, ''])
+    assert.equal(
+      out,
+      `people @support on prod
+  - role: reader
+  + role: writer
+access writer on prod
+  - approve: 1 of dba, expires 15m, at most 4h, reason required
+  + approve: 2 of dba, expires 15m, at most 4h, reason required
+rule no-drop-prod
+  - when kind: DROP, TRUNCATE
+  + when kind: TRUNCATE
+mask users.email on prod for every role
+  + mask: email
+limit reader on prod
+  - connections: 10
+  + connections: 5
+limit writer on prod
+  - connections: 10
+  + connections: 5
+test support on prod
+    delete from orders where id = 1
+  - denied by role:reader
+  + held by prod-writes
+test engineering via agent on prod
+    drop table orders
+  - denied by no-drop-prod
+  + denied by role:writer
+! 6 differences; of 5 statements in tests 2 come out otherwise
+`,
+    )
+    const json = await cli.run(['policy', 'diff', main, next, '--json'])
+    const { data } = JSON.parse(json.out)
+    assert.deepEqual([json.code, json.err, data.same, data.tests], [13, '', false, 5])
+    assert.deepEqual(data.changes[3], {
+      about: 'mask',
+      name: 'users.email on prod for every role',
+      field: 'mask',
+      old: null,
+      new: 'email',
+    })
+    assert.equal(data.outcomes.length, 2)
+  })
+
+  it('diff takes folders, and says what of them does not validate', async () => {
+    const folder = join(cli.home, 'policy')
+    assert.equal((await cli.run(['policy', 'diff', main, folder])).code, 3)
+    assert.equal((await cli.run(['policy', 'diff', main])).code, 2)
+    assert.equal((await cli.run(['policy', 'diff', main, join(cli.home, 'none')])).code, 3)
+  })
 })
