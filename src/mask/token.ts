@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 /** What tokens begin with, so that they can be told from values. */
 export const TOKEN_PREFIX = 'dgt_'
@@ -6,6 +6,8 @@ export const TOKEN_PREFIX = 'dgt_'
 const TOKEN_LETTERS = 20
 /** Letters of a whole token. */
 export const TOKEN_BYTES = TOKEN_PREFIX.length + TOKEN_LETTERS
+const BLOCK_BYTES = 64
+const DIGEST_BYTES = 32
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** What one domain makes of values; `bytes` are canonical, not as on the wire. */
@@ -27,19 +29,39 @@ export type Tokens = {
 export function tokensOf(key: Buffer, domain: string): Tokens {
   const own = createHmac('sha256', key).update(`dbgate token 1\0${domain}`, 'utf8').digest()
   // The family of types goes in too: the text '16 bytes' is not the UUID of these bytes.
-  const digest = (family: string, bytes: Buffer): Buffer =>
-    createHmac('sha256', own).update(family).update(bytes).digest()
+  const ofText = hmac(own, 'text\0')
+  const ofUuid = hmac(own, 'uuid\0')
+  const ofInt8 = hmac(own, 'int8\0')
   return {
-    ofText: bytes => textToken(digest('text\0', bytes)),
+    ofText: bytes => textToken(ofText(bytes)),
     ofUuid: bytes => {
-      const uuid = digest('uuid\0', bytes).subarray(0, 16)
+      const uuid = ofUuid(bytes).subarray(0, 16)
       // So that it can be told from a value, and from what others make of version 8.
       uuid.writeUInt16BE(0xdb9a)
       uuid[6] = 0x80 | ((uuid[6] ?? 0) & 0x0f)
       uuid[8] = 0x80 | ((uuid[8] ?? 0) & 0x3f)
       return uuid
     },
-    ofInt8: bytes => BigInt.asUintN(62, digest('int8\0', bytes).readBigUInt64BE(0)) | (1n << 62n),
+    ofInt8: bytes => BigInt.asUintN(62, ofInt8(bytes).readBigUInt64BE(0)) | (1n << 62n),
+  }
+}
+
+/**
+ * HMAC-SHA-256 of a prefix and bytes. By hand, because Node's Hmac object costs several times what it computes, and
+ * this runs once for each value.
+ * Source: RFC 2104
+ */
+export function hmac(key: Buffer, prefix: string): (bytes: Buffer) => Buffer {
+  const padded = (fill: number) => Buffer.alloc(BLOCK_BYTES).map((_, at) => (key[at] ?? 0) ^ fill)
+  const inner = Buffer.concat([padded(0x36), Buffer.from(prefix, 'latin1')])
+  const outer = Buffer.concat([padded(0x5c), Buffer.alloc(DIGEST_BYTES)])
+  return bytes => {
+    const message = Buffer.allocUnsafe(inner.length + bytes.length)
+    inner.copy(message)
+    bytes.copy(message, inner.length)
+    // As a string, which Node makes in a third of the time of a buffer.
+    outer.write(hash('sha256', message, 'latin1'), BLOCK_BYTES, 'latin1')
+    return Buffer.from(hash('sha256', outer, 'latin1'), 'latin1')
   }
 }
 
