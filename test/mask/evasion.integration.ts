@@ -11,7 +11,7 @@ import { type Ending, outcomeOf } from './evasion/verdict.ts'
 /** What a role under masks may do at most; masks are no protection from one that may do everything. */
 const MAY = ['read', 'write', 'ddl']
 
-/** What stays readable, and why no mask of columns could help; SECURITY.md says it too. */
+/** What stays readable, and why no mask of columns could help; see KNOWN_LIMITATIONS.md. */
 const READABLE: Readonly<Record<string, string>> = {
   B28: 'the policy masks no users.notes',
   F17: 'the text of a view holds the value as a literal',
