@@ -21,6 +21,7 @@ import {
 import { Approvals } from './approval/index.ts'
 import {
   type Address,
+  forgetCredential,
   type Loaded,
   loadServerConfig,
   ownMaskKey,
@@ -222,6 +223,10 @@ class RunningGate implements RunningServer {
         learn: (place, seen, gone) => this.#learn(place, seen, gone),
       },
       credential: (target, role) => this.#credential(target, role),
+      forgetCredential: ({ roles }, role) => {
+        const source = roles[role]
+        if (source !== undefined) forgetCredential(source)
+      },
       now: options.now,
       clock: options.clock,
       randomBytes: options.randomBytes,

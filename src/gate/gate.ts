@@ -36,7 +36,13 @@ import { SideConnection } from './side-connection.ts'
 import type { Standing } from './standing.ts'
 import { planStartup, type StartupPlan } from './startup-plan.ts'
 import { makesUnreadable } from './text.ts'
-import { cancelUpstream, openUpstream, ServerRefusal, type Upstream } from './upstream.ts'
+import {
+  cancelUpstream,
+  openUpstream,
+  ServerRefusal,
+  type Upstream,
+  withLogin,
+} from './upstream.ts'
 
 export type GateOptions = {
   readonly audit: AuditLog
@@ -59,6 +65,8 @@ export type GateOptions = {
   }
   /** The login for a role on a target. Throws a DbgateError. */
   readonly credential: (target: TargetConfig, role: string) => Promise<Credential>
+  /** The database refused that login: it is not to be told from memory again. */
+  readonly forgetCredential?: ((target: TargetConfig, role: string) => void) | undefined
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Monotonic milliseconds. */
@@ -389,16 +397,21 @@ export class Gate {
     database: string,
     parameters: ReadonlyMap<string, string>,
   ): Promise<Upstream> {
-    const { limits, randomBytes } = this.#options
-    const upstream = await openUpstream({
-      target,
-      credential: await this.#options.credential(target, role),
-      parameters,
-      database,
-      timeoutMs: limits.startupMs,
-      maxFrameBytes: limits.messageBytes,
-      nonce: () => randomBytes(18).toString('base64'),
-    })
+    const { limits, randomBytes, credential: told, forgetCredential } = this.#options
+    const upstream = await withLogin(
+      () => told(target, role),
+      () => forgetCredential?.(target, role),
+      credential =>
+        openUpstream({
+          target,
+          credential,
+          parameters,
+          database,
+          timeoutMs: limits.startupMs,
+          maxFrameBytes: limits.messageBytes,
+          nonce: () => randomBytes(18).toString('base64'),
+        }),
+    )
     this.#backends.add(target, upstream)
     return upstream
   }

@@ -87,6 +87,32 @@ export async function openUpstream(options: UpstreamOptions): Promise<Upstream> 
   }
 }
 
+/**
+ * Uses a login, and if the database refuses it, forgets it and asks for it anew: it may have been changed since it
+ * was told. One that is told again as it was is not tried again.
+ *
+ * Throws: what `told` and `use` throw.
+ */
+export async function withLogin<T>(
+  told: () => Promise<Credential>,
+  forget: () => void,
+  use: (credential: Credential) => Promise<T>,
+): Promise<T> {
+  const first = await told()
+  try {
+    return await use(first)
+  } catch (refusal) {
+    if (!(refusal instanceof LoginRefusal)) throw refusal
+    forget()
+    const second = await told()
+    if (second.user === first.user && second.password === first.password) throw refusal
+    return use(second)
+  }
+}
+
+/** The database refused the gate's own login. */
+export class LoginRefusal extends DbgateError {}
+
 /** What the database said when it turned the connection down, to be passed on as it is. */
 export class ServerRefusal extends Error {
   /** The ErrorResponse as it came. */
@@ -232,7 +258,7 @@ function refusalOf(frame: Frame, target: TargetConfig): Error {
   const fields = decodeErrorFields(frame)
   const sqlstate = fields.get('C') ?? ''
   if (!sqlstate.startsWith('28')) return new ServerRefusal(copyFrame(frame), sqlstate)
-  return new DbgateError(
+  return new LoginRefusal(
     'UNREACHABLE',
     `dbgate: the database behind ${target.name} refused the gate's own login (${sqlstate})`,
     {

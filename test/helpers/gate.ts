@@ -19,6 +19,8 @@ export type GateTarget = {
   readonly may: Readonly<Record<string, readonly Need[]>>
   /** The login on the upstream; its superuser when left out. */
   readonly login?: { readonly user: string; readonly password: string }
+  /** The login is told by a command, which prints `credentials/NAME.json` of the gate's directory, for an hour. */
+  readonly isLoginTold?: boolean
   /** More lines of the target, as YAML. */
   readonly lines?: readonly string[]
 }
@@ -188,7 +190,10 @@ async function writeFiles(
       `    databases: [${databases.join(', ')}]`,
       ...(target.lines ?? ['sslmode: disable']).map(text => `    ${text}`),
       '    credentials:',
-      ...[...new Set(granted)].map(role => `      ${role}: { from: file, path: ${path} }`),
+      ...[...new Set(granted)].map(
+        role =>
+          `      ${role}: ${target.isLoginTold ? `{ from: exec, command: [/bin/cat, ${path}], cache: 1h }` : `{ from: file, path: ${path} }`}`,
+      ),
     )
   }
   const config = [

@@ -99,6 +99,37 @@ describe('the way to the database', function () {
       })
     }
 
+    it('logs in with a password that was changed since a command told it', async () => {
+      const upstream = await postgres18()
+      const login = { user: 'rotated', password: 'one' }
+      const admin = (sql: string) =>
+        withClient(
+          `postgresql://postgres:${upstream.password}@${upstream.host}:${upstream.port}/postgres`,
+          client => client.query(sql),
+        )
+      await admin("drop role if exists rotated; create role rotated login password 'one'")
+      const own = await startGate({
+        targets: { own: { upstream, databases: ['postgres'], may, login, isLoginTold: true } },
+      })
+      try {
+        const { url } = await own.connect('own')
+        const who = () => withClient(url, client => client.query('select session_user as user'))
+        assert.deepEqual((await who()).rows, [{ user: 'rotated' }])
+        await admin("alter role rotated password 'two'")
+        const thrown = await who().catch(cause => cause)
+        assert.equal(thrown.code, '08001')
+        const path = join(own.directory, 'credentials', 'own.json')
+        await writeFile(path, JSON.stringify({ ...login, password: 'two' }))
+        assert.deepEqual((await who()).rows, [{ user: 'rotated' }])
+        await admin("alter role rotated password 'three'")
+        await writeFile(path, JSON.stringify({ ...login, password: 'three' }))
+        assert.deepEqual((await who()).rows, [{ user: 'rotated' }])
+      } finally {
+        await own.close()
+        await admin('drop role rotated')
+      }
+    })
+
     async function ask(target: string) {
       const { url } = await gate.connect(target)
       const sql = 'select session_user as user, ssl from pg_stat_ssl where pid = pg_backend_pid()'
