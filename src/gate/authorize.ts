@@ -369,8 +369,10 @@ export class Authorizer {
     verdict: Pick<Verdict, 'rule'>,
     protocol: 'simple' | 'extended',
     outcome: 'deny' | 'hold' = 'deny',
+    note: Note = () => '',
   ): string {
-    const shown = this.shown(judgement)
+    const { analysis } = judgement
+    const shown = noted(this.shown(judgement), analysis.ok ? analysis.statements : [], note)
     const { text } = shown
     const recorded =
       text.length <= MAX_DENIED_CHARS
@@ -482,7 +484,9 @@ function unread(message: string): Analysis {
 
 function noted(recorded: RecordedText, statements: readonly Statement[], note: Note): RecordedText {
   let { text } = recorded
-  for (const statement of statements) if (statement.executes.length > 0) text += note(statement)
+  for (const statement of statements) {
+    if (statement.executes.length > 0 || statement.fetches.length > 0) text += note(statement)
+  }
   return text === recorded.text ? recorded : { ...recorded, text }
 }
 

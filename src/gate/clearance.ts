@@ -138,7 +138,8 @@ export class Clearance {
     const settle = (answer: Answer, own: Frame): undefined => {
       if (answer.outcome === 'run') end.go(own, answer.taken)
       else {
-        const id = this.#authorizer.deny(judgement, verdict, bound.protocol, 'hold')
+        const { protocol } = bound
+        const id = this.#authorizer.deny(judgement, verdict, protocol, 'hold', this.noteOf)
         end.refuse(traced(answer.error, verdict.rule, id))
       }
     }
@@ -152,23 +153,32 @@ export class Clearance {
     })
   }
 
+  /** What the cursors run that a statement names and a Bind made: their own records are far from its. */
+  readonly noteOf = ({ fetches }: Statement): string =>
+    this.#names
+      .portalsOf(fetches)
+      .map(({ judgement }) => cursorNote(this.#authorizer.shown(judgement).text))
+      .join('')
+
   #wanted(judgement: Judgement, verdict: HoldVerdict, bound: Binding): Wanted {
     const statements = statementsOf(judgement)
     const { parameterTypes } = bound
     // They are looked at again after the wait, when the message they stand in is gone.
-    const parameters = bound.parameters.map(({ bytes, binary }) => ({
-      bytes: bytes === null ? null : Buffer.from(bytes),
-      binary,
-    }))
+    const own = ownParameters(bound.parameters)
+    // FETCH says nothing of what it runs: whoever agrees to it agrees to what was bound, with its values.
+    const portals = this.#names.portalsOf(statements.flatMap(statement => statement.fetches))
+    const parameters = [...own, ...portals.flatMap(portal => portal.parameters)]
+    const fetched = portals.map(portal => portal.judgement.recorded.text)
+    const meaning = portals.map(({ name }, index) => [`portal ${name}`, fetched[index] ?? ''])
     return {
       verdict,
       bound: {
         text: judgement.bytes,
         parameters,
         parameterTypes,
-        scope: this.#scope.meaningOf(statements),
+        scope: { ...this.#scope.meaningOf(statements), ...Object.fromEntries(meaning) },
       },
-      text: judgement.recorded.text,
+      text: [judgement.recorded.text, ...fetched.map(cursorNote)].join(''),
       textBase64: judgement.recorded.base64,
       parameters: parameters.map(each =>
         recordedParameter(each.bytes, each.binary ? 'binary' : 'text'),
@@ -221,7 +231,8 @@ export class Clearance {
     const rule =
       refused !== undefined ? verdict.rule : blinding === undefined ? 'limit' : 'unreadable'
     try {
-      return traced(error, rule, this.#authorizer.deny(judgement, { rule }, protocol))
+      const id = this.#authorizer.deny(judgement, { rule }, protocol, 'deny', this.noteOf)
+      return traced(error, rule, id)
     } catch (thrown) {
       if (isRefusable(thrown)) return thrown
       throw thrown
@@ -262,6 +273,19 @@ export class Clearance {
     }
     return
   }
+}
+
+/** Parameters as their own, for when the message they stand in is gone. */
+export function ownParameters(parameters: readonly Parameter[]): readonly Parameter[] {
+  return parameters.map(({ bytes, binary }) => ({
+    bytes: bytes === null ? null : Buffer.from(bytes),
+    binary,
+  }))
+}
+
+/** What a cursor runs that a text names, put after it for people to read. */
+function cursorNote(text: string): string {
+  return `\n/* cursor: ${text} */`
 }
 
 /** The frame as its own, for when its turn comes later. */

@@ -1,3 +1,4 @@
+import type { Parameter } from '../wire/index.ts'
 import type { Judgement } from './judgement.ts'
 import type { Run } from './run.ts'
 
@@ -21,6 +22,8 @@ export type Portal = {
   readonly prepared: Prepared | null
   /** Of the result's columns as Bind asks for them: none for text, one for all, or one for each. */
   readonly formats: readonly number[]
+  /** What it was bound with, as its own; of the unnamed one, which no SQL can name, nothing. */
+  readonly parameters: readonly Parameter[]
   /** `bound` once the server has said so, until it is closed, replaced, or its transaction ends. */
   state: 'sent' | 'bound' | 'gone'
   /** What bore the name before, until this one is bound or has failed. */
@@ -100,6 +103,13 @@ export class Names {
 
   portal(name: string): Portal | undefined {
     return this.#portals.get(name)
+  }
+
+  /** The portals that SQL names, as FETCH, MOVE and CURRENT OF do. */
+  portalsOf(identifiers: readonly string[]): readonly Portal[] {
+    return [...new Set(identifiers)].flatMap(
+      identifier => this.#portals.get(nameOf(identifier)) ?? [],
+    )
   }
 
   /** A Bind has been sent. What had the name is kept until the answer. */

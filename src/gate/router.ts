@@ -14,6 +14,7 @@ import {
   type Binding,
   Clearance,
   kept,
+  ownParameters,
   type Resume,
   refusedBy,
   SIMPLE,
@@ -303,7 +304,9 @@ export class Router {
     }
     const { resultFormats: formats } = message
     const prepared = this.#names.candidates(message.statement, this.#cycleOf(turn))[0] ?? null
-    const portal: Portal = { ...portalOf(message.portal, judgement, claim), prepared, formats }
+    const bare = portalOf(message.portal, judgement, claim)
+    const parameters = message.portal === '' ? [] : ownParameters(message.parameters)
+    const portal: Portal = { ...bare, prepared, formats, parameters }
     this.#names.bind(portal)
     turn.add(frame.buf, frame.start, frame.end, { kind: 'bind', refusal: null, portal }, claim)
     describeOwn(portal, turn)
@@ -444,13 +447,16 @@ export class Router {
     turn.add(frame.buf, frame.start, frame.end, { ...expected, runs: claim.runs }, claim)
   }
 
-  /** EXECUTE names a text; what Parse put under the name is on record nowhere else. */
+  /**
+   * EXECUTE names a text; what Parse put under the name is on record nowhere else. FETCH names a portal, whose
+   * Bind is on record far from it.
+   */
   readonly #note = (statement: Statement): string => {
     const names = statement.executes.map(nameOf)
-    return names
+    const executed = names
       .flatMap(name => this.#names.candidates(name, Number.NaN))
       .map(({ judgement }) => executes(this.#authorizer.shown(judgement).text))
-      .join('')
+    return [...executed, this.#clearance.noteOf(statement)].join('')
   }
 
   #foresee(judgement: Judgement, turn: Turn): OnDone {
@@ -523,7 +529,8 @@ function isSettled(judgement: Judgement | Promise<Judgement>): judgement is Judg
 
 function portalOf(name: string, judgement: Judgement, { runs }: Claim): Portal {
   const run = runs[0] ?? null
-  return { name, judgement, run, prepared: null, formats: [], state: 'sent', replaces: null }
+  const unknown = { prepared: null, formats: [], parameters: [] }
+  return { name, judgement, run, ...unknown, state: 'sent', replaces: null }
 }
 
 /** Without those that say the same. */

@@ -152,6 +152,40 @@ describe('gate/holding', () => {
     assert.equal(states().filter(state => state === 'used').length, 1)
   })
 
+  it('shows with FETCH what was bound, and covers only that with its values', async () => {
+    const lab = labWith(compilePolicy({ ...AT_ONCE.document, rules: [] }))
+    const bindValue = (value: string) => [
+      parse('delete from t where i = $1 returning i'),
+      bind([value], 'p'),
+      sync,
+    ]
+    const fetch = query('fetch all from p')
+    lab.send(query('begin'), ...bindValue('7'))
+    lab.receive(Buffer.concat([complete('BEGIN'), ready('T'), parsed, bound, ready('T')]))
+    lab.authorizer.regrant(standingOf({ ...WRITER, isUnrestricted: false }, AT_ONCE))
+    assert.deepEqual(lab.send(fetch), FAILING_QUERY)
+    assert.match(refused(lab, 'E'), /held as/)
+    const [request] = open()
+    const shown = 'fetch all from p\n/* cursor: delete from t where i = $1 returning i */'
+    assert.equal(request?.kind === 'statement' ? request.statement.text : '', shown)
+    assert.deepEqual(request?.kind === 'statement' ? request.statement.parameters : [], ['7'])
+    await vote()
+    const elsewhere = (value: string) => {
+      const other = labWith(compilePolicy({ ...AT_ONCE.document, rules: [] }))
+      other.send(query('begin'), ...bindValue(value))
+      other.receive(Buffer.concat([complete('BEGIN'), ready('T'), parsed, bound, ready('T')]))
+      other.authorizer.regrant(standingOf({ ...WRITER, isUnrestricted: false }, AT_ONCE))
+      return other
+    }
+    const another = elsewhere('8')
+    assert.deepEqual(another.send(fetch), FAILING_QUERY)
+    assert.match(refused(another, 'E'), /held as/)
+    const same = elsewhere('7')
+    assert.deepEqual(same.send(fetch), fetch)
+    const texts = [await lab.recorded(), await same.recorded()].map(each => each.at(-1)?.text)
+    assert.deepEqual(texts, [shown, shown])
+  })
+
   it('lets a held statement be parsed and described, not bound', () => {
     const lab = labWith(AT_ONCE)
     const sent = lab.send(parse('delete from t', 's'), describe_('S', 's'), bind([], '', 's'), sync)

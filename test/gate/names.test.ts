@@ -23,6 +23,7 @@ const portal = (name = 'p'): Portal => ({
   run: null,
   prepared: null,
   formats: [],
+  parameters: [],
   state: 'sent',
   replaces: null,
 })

@@ -131,6 +131,7 @@ describe('gate/turn', () => {
         run: claim.runs[0] ?? null,
         prepared: null,
         formats: [],
+        parameters: [],
         state: 'sent',
         replaces: null,
       } as const
