@@ -157,7 +157,11 @@ export class Masking {
     if (lineage.unknown.length > 0 && isOnlyOwn(statement, lineage, catalog, set)) {
       return { ...CLEAR, set, lineage }
     }
-    return { plan, set, lineage, isPrivate: plan.outcome !== 'clear' || checksEarlier(statement) }
+    const isPrivate =
+      plan.outcome !== 'clear' ||
+      checksEarlier(statement) ||
+      (catalog.hasEventTriggers && changesSchema(statement))
+    return { plan, set, lineage, isPrivate }
   }
 }
 
@@ -195,6 +199,11 @@ export function guardOf(plan: Plan): GuardPlan | undefined {
 /** What earlier statements have put off is checked, and may say what they wrote. */
 function checksEarlier({ transaction, kind }: Statement): boolean {
   return transaction === 'commit' || transaction === 'prepare' || kind === 'SET_CONSTRAINTS'
+}
+
+/** It may fire event triggers; those see temporary tables as well. */
+function changesSchema({ needs, objects }: Statement): boolean {
+  return objects.length > 0 || needs.includes('ddl') || needs.includes('admin')
 }
 
 /** After this the rest of a text may mean something else, and nobody looks at it in between. */

@@ -57,22 +57,27 @@ const SYSTEM_ROWS = `SELECT json_build_object('name', found.name, 'columns', min
 
 /** Everything that PostgreSQL evaluates on its own when a command touches a relation. */
 const EXPRESSIONS = `SELECT json_build_object('relation', found.relation::int8, 'commands', found.commands,
-    'text', found.text)::text
+    'text', found.text, 'column', found.number)::text
   FROM (
-    SELECT adrelid AS relation, ARRAY['INSERT', 'UPDATE'] AS commands, pg_get_expr(adbin, adrelid) AS text
+    SELECT adrelid AS relation, ARRAY['INSERT', 'UPDATE'] AS commands, pg_get_expr(adbin, adrelid) AS text,
+        adnum AS number
       FROM pg_attrdef WHERE adrelid >= ${OWN}
     UNION ALL
-    SELECT conrelid, ARRAY['INSERT', 'UPDATE'], pg_get_expr(conbin, conrelid)
+    SELECT a.attrelid, ARRAY['INSERT', 'UPDATE'], pg_get_expr(t.typdefaultbin, 0), a.attnum
+      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      WHERE a.attrelid >= ${OWN} AND NOT a.attisdropped AND t.typtype = 'd' AND t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT conrelid, ARRAY['INSERT', 'UPDATE'], pg_get_expr(conbin, conrelid), NULL
       FROM pg_constraint WHERE conrelid >= ${OWN} AND conbin IS NOT NULL
     UNION ALL
-    SELECT indrelid, ARRAY['INSERT', 'UPDATE'], expression
+    SELECT indrelid, ARRAY['INSERT', 'UPDATE'], expression, NULL
       FROM pg_index, LATERAL (VALUES (pg_get_expr(indexprs, indrelid)), (pg_get_expr(indpred, indrelid))) v(expression)
       WHERE indrelid >= ${OWN}
     UNION ALL
     SELECT polrelid,
       CASE polcmd WHEN 'r' THEN ARRAY['SELECT'] WHEN 'a' THEN ARRAY['INSERT'] WHEN 'w' THEN ARRAY['UPDATE']
         WHEN 'd' THEN ARRAY['DELETE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END,
-      expression
+      expression, NULL
       FROM pg_policy, LATERAL (VALUES (pg_get_expr(polqual, polrelid)), (pg_get_expr(polwithcheck, polrelid))) v(expression)
   ) found WHERE found.text IS NOT NULL`
 
@@ -136,7 +141,8 @@ const CASTS = `SELECT json_build_object('target', t.typname, 'context', c.castco
     'function', ${functionName('c.castfunc')})::text
   FROM pg_cast c JOIN pg_type t ON t.oid = c.casttarget WHERE c.oid >= ${OWN} AND c.castfunc <> 0`
 
-const SESSION = `SELECT json_build_object('path', current_schemas(true))::text`
+const SESSION = `SELECT json_build_object('path', current_schemas(true), 'hasEventTriggers',
+  EXISTS (SELECT FROM pg_event_trigger WHERE evtenabled <> 'D' AND evtevent <> 'login'))::text`
 
 /**
  * What to run, in this order and on one connection of the role that the sessions have, to load a
@@ -179,6 +185,7 @@ const VERSIONED = [
   'pg_proc',
   'pg_rewrite',
   'pg_trigger',
+  'pg_event_trigger',
   'pg_type',
   'pg_operator',
   'pg_cast',

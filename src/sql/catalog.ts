@@ -22,6 +22,13 @@ export type CatalogTrigger = {
   readonly function: Name & { readonly oid: number }
 }
 
+export type CatalogExpression = {
+  readonly commands: readonly Command[]
+  readonly text: string
+  /** The number of the column that it fills; undefined for what only checks or finds. */
+  readonly column: number | undefined
+}
+
 export type CatalogForeignKey = {
   readonly relation: number
   readonly columns: readonly string[]
@@ -61,7 +68,7 @@ export type CatalogRelation = Name & {
   /**
    * Expressions that a command evaluates: defaults, generated columns, checks, indexes, policies.
    */
-  readonly expressions: { readonly commands: readonly Command[]; readonly text: string }[]
+  readonly expressions: CatalogExpression[]
   readonly types: Name[]
   readonly triggers: CatalogTrigger[]
   readonly rules: { readonly command: Command; readonly definition: string }[]
@@ -92,6 +99,8 @@ export type Catalog = {
   readonly castsTo: ReadonlyMap<string, readonly Name[]>
   /** Functions of casts that happen without being written. */
   readonly implicitCasts: readonly Name[]
+  /** Changing the schema runs code. */
+  readonly hasEventTriggers: boolean
 }
 
 export type CatalogPart =
@@ -170,6 +179,7 @@ function build(rows: CatalogRows): Catalog {
   const casts = read('casts').map(row => ({ row, function: nameOf(row.function) }))
   return {
     path: texts(session, 'path'),
+    hasEventTriggers: session.hasEventTriggers === true,
     relations,
     relationsNamed: groupByName([...relations.values()]),
     systemRelations: groupByName(read('systemRelations').map(buildSystemRelation)),
@@ -275,7 +285,11 @@ function buildRelations(read: (part: CatalogPart) => Row[]): ReadonlyMap<number,
     })
   })
   each('expressions', (relation, row) => {
-    relation.expressions.push({ commands: commands(row, 'commands'), text: text(row, 'text') })
+    relation.expressions.push({
+      commands: commands(row, 'commands'),
+      text: text(row, 'text'),
+      column: typeof row.column === 'number' ? row.column : undefined,
+    })
   })
   each('triggers', (relation, row) => {
     const called = { ...nameOf(row.function), oid: number(row, 'functionOid') }

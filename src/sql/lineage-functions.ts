@@ -56,8 +56,20 @@ function readFunction(called: CatalogFunction, definition: string, trace: Trace)
       body === undefined
         ? readByFacts(called, inner)
         : readStatements(body, create, called.name, inner)
-    return shaped(columns, create, inner)
+    const defaults = defaultsOf(create, inner)
+    return shaped(columns, create, inner).map(({ name, value }) => {
+      return { name, value: depending(value, defaults) }
+    })
   })
+}
+
+/** What may come in for parameters that a call leaves out. */
+function defaultsOf(create: CreateFunctionStmt, trace: Trace): Origins {
+  const nothing = new Level({ items: [], columns: [], open: [] }, undefined)
+  return trace.originsOf(
+    parametersOf(create).flatMap(({ defexpr }) => defexpr ?? []),
+    nothing,
+  )
 }
 
 /** The statements of a function in SQL; undefined for one in another language. */

@@ -1,6 +1,7 @@
 import type { CreateFunctionStmt, DefElem, Node } from 'libpg-query'
+import { Findings } from './raw.ts'
 import { noteStoredSetting } from './visit-session.ts'
-import type { Visitors, Walk } from './walk.ts'
+import { type Visitors, Walk } from './walk.ts'
 
 /** The options of a definition; some can appear more than once. */
 export function optionsOf(options: readonly Node[] | undefined): DefElem[] {
@@ -22,9 +23,13 @@ function visitCreateFunction(create: CreateFunctionStmt, walk: Walk): void {
   walk.found.need('ddl')
   walk.children('CreateFunctionStmt', create, ['options', 'sql_body'])
   visitOptions(create.options, walk)
+  // What it sets, it sets where it is called.
+  const apart = new Walk(new Findings(), walk.around)
+  const isRead = noteFunctionBody(create, apart)
+  walk.found.absorb(apart.found.raw('', ''))
   // A body that can't be read could do what nobody would let it do: then creating it takes the most
   // there is.
-  if (!noteFunctionBody(create, walk)) walk.found.need('admin', 'code')
+  if (!isRead) walk.found.need('admin', 'code')
 }
 
 /**
@@ -33,14 +38,18 @@ function visitCreateFunction(create: CreateFunctionStmt, walk: Walk): void {
  */
 export function noteFunctionBody(create: CreateFunctionStmt, walk: Walk): boolean {
   const isRead = readBody(create, walk)
+  // What a call leaves out is computed as well.
+  for (const parameter of create.parameters ?? []) {
+    const defexpr = 'FunctionParameter' in parameter && parameter.FunctionParameter.defexpr
+    if (defexpr) walk.node(defexpr)
+  }
   if (!isRead) walk.found.need('write', 'code')
   return isRead
 }
 
 function readBody(create: CreateFunctionStmt, walk: Walk): boolean {
   if (create.sql_body !== undefined) {
-    walk.found.absorb(walk.within([create.sql_body]))
-    return true
+    return noteBody([create.sql_body], walk)
   }
   const options = optionsOf(create.options)
   const language = textOf(options.find(option => option.defname === 'language')?.arg)
@@ -48,9 +57,18 @@ function readBody(create: CreateFunctionStmt, walk: Walk): boolean {
   if (language === 'plpgsql') return readPlpgsql(walk)
   if (language !== 'sql' || body === undefined) return false
   const statements = walk.around.parseBody(body)
-  if (statements === undefined) return false
-  walk.found.absorb(walk.within(statements))
-  return true
+  return statements !== undefined && noteBody(statements, walk)
+}
+
+/**
+ * Notes what statements of a body do. What they set stays set in the session that calls it; whether names that they
+ * prepare or drop are the session's can't be told, so that such a body is not read.
+ */
+function noteBody(statements: readonly Node[], walk: Walk): boolean {
+  const body = walk.within(statements)
+  walk.found.absorb(body)
+  walk.found.settings.push(...body.settings)
+  return body.steps.length === 0
 }
 
 function readPlpgsql(walk: Walk): boolean {
@@ -59,8 +77,7 @@ function readPlpgsql(walk: Walk): boolean {
   let isRead = !body.isDynamic
   for (const alternatives of body.pieces) {
     const nodes = firstParsed(alternatives, walk)
-    if (nodes === undefined) isRead = false
-    else walk.found.absorb(walk.within(nodes))
+    if (nodes === undefined || !noteBody(nodes, walk)) isRead = false
   }
   return isRead
 }

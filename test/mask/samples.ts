@@ -67,6 +67,7 @@ export function tables(
     domainsNamed: none,
     castsTo: none,
     implicitCasts: [],
+    hasEventTriggers: false,
   }
   const at = (name: string): Origin => {
     const [column, relation, schema = 'public'] = name.split('.').reverse()

@@ -69,6 +69,8 @@ function lines<T>(name: string): readonly T[] {
 }
 
 export const evasionCases = (): readonly Case[] => lines('evasion.jsonl')
+/** What we have thought of ourselves, beside the shared corpus. */
+export const ownCases = (): readonly Case[] => lines('evasion-own.jsonl')
 export const harmlessCases = (): readonly Harmless[] => lines('harmless.jsonl')
 export const schemaSql = (): string => readFileSync(new URL('evasion_schema.sql', CORPUS), 'utf8')
 
