@@ -22,6 +22,8 @@ export type Load = {
   readonly isConnecting?: boolean
 }
 
+const LONGEST_SECONDS = 30
+
 /** pgbench -S: transactions per second, the median of their latency, and processor time for each. */
 export async function pgbench(path: Path, load: Load): Promise<Sample> {
   const directory = mkdtempSync(join(tmpdir(), 'dbgate-bench-log-'))
@@ -47,11 +49,18 @@ export async function pgbench(path: Path, load: Load): Promise<Sample> {
     const rate = Number(/tps = ([\d.]+)/.exec(output)?.[1])
     const done = Number(/actually processed: (\d+)/.exec(output)?.[1])
     if (/failed transactions: [1-9]/.test(output)) throw new Error(output)
-    if (done === 0) return { rate: 0 }
+    // The logins took all of the time: nothing is known yet of how fast transactions are.
+    if (done === 0) return await pgbench(path, { ...load, seconds: longer(load.seconds, output) })
     return { rate, p50Us: medianLatency(directory), cpuUs: (spentMs * 1000) / done }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Throws where not even so long is long enough. */
+function longer(seconds: number, output: string): number {
+  if (seconds > LONGEST_SECONDS) throw new Error(`no transaction in ${seconds} s: ${output}`)
+  return seconds * 2
 }
 
 /** pgbench logs `client_id transaction_no time …`, the time in microseconds. */

@@ -29,8 +29,8 @@ type Metric = {
 const load = (name: string, options: Omit<Load, 'seconds'>): Metric => ({
   name,
   unit: options.isConnecting ? 'connections/s' : 'transactions/s',
-  // Sixty-four logins with SCRAM take seconds before anything can be counted.
-  measure: path => pgbench(path, { ...options, seconds: Math.max(SECONDS, options.clients / 10) }),
+  // pgbench's time begins before its logins, and each costs a SCRAM or two: on a busy machine eight take a second.
+  measure: path => pgbench(path, { ...options, seconds: SECONDS + options.clients / 16 }),
   rounds: isQuick && options.clients > 8 ? 1 : ROUNDS,
 })
 
