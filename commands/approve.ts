@@ -4,7 +4,14 @@ import { DbgateError } from '../src/errors.ts'
 import { visible } from '../src/terminal.ts'
 import { ask } from './ask.ts'
 import { BaseCommand } from './base.ts'
-import { findWaiting, refuseAgent, sayDecision, waitUntilRan } from './deciding.ts'
+import {
+  findWaiting,
+  indented,
+  planLines,
+  refuseAgent,
+  sayDecision,
+  waitUntilRan,
+} from './deciding.ts'
 import type { Io } from './io.ts'
 import { usage } from './report.ts'
 import { cardLines, cardOf } from './request-card.ts'
@@ -19,6 +26,7 @@ export default class Approve extends BaseCommand {
   static override args = { id: arg({ description: 'the whole id; the only one if left out' }) }
   static override flags = {
     reason: string({ description: 'a comment for whoever asked', helpValue: 'TEXT' }),
+    explain: boolean({ description: 'show what the database would do first (EXPLAIN)' }),
     yes: boolean({ char: 'y', description: 'do not ask' }),
   }
 
@@ -31,10 +39,13 @@ export default class Approve extends BaseCommand {
     const { api } = await openSignedIn(io, flags.server)
     const request = await findWaiting(api, args.id, 'approve')
     const card = cardOf(request, terminal, io.now())
+    const planOf = () => planLines(api, request.id)
+    const plan = flags.explain && !(isAsked && this.mayDraw(flags)) ? await planOf() : undefined
+    const said = [...cardLines(card), ...(plan === undefined ? [] : ['', ...indented(plan)])]
     let vote: 'approve' | 'deny' = 'approve'
     let comment = flags.reason
     if (isAsked && !this.mayDraw(flags)) {
-      for (const line of cardLines(card)) terminal.out(line)
+      for (const line of said) terminal.out(line)
       const word = request.statement?.irreversible?.word
       if (!(await isApprovedInWords(io, request.id, word))) {
         terminal.say(`${visible(request.id)} is as it was`)
@@ -43,12 +54,18 @@ export default class Approve extends BaseCommand {
     } else if (isAsked) {
       const { showApprove } = await import('../src/ui/index.ts')
       const choice = await showApprove({
-        card: { ...card, id: request.id, word: request.statement?.irreversible?.word },
+        card: {
+          ...card,
+          id: request.id,
+          word: request.statement?.irreversible?.word,
+          hasPlan: request.statement !== undefined,
+        },
         marks: terminal.marks,
         isColour: terminal.paint.red('x') !== 'x',
         stdin: io.stdin,
         stderr: io.stderr,
         now: io.now,
+        plan: planOf,
       })
       if (choice.what === 'later') {
         terminal.say(`${visible(request.id)} is as it was`)
@@ -57,7 +74,7 @@ export default class Approve extends BaseCommand {
       vote = choice.what
       comment = choice.comment ?? comment
     } else if (!flags.json) {
-      for (const line of cardLines(card)) terminal.out(line)
+      for (const line of said) terminal.out(line)
     }
     const decide = (by: typeof api) => by.decide(request.id, vote, comment)
     const decision = await decide(api).catch(async cause => {
@@ -66,8 +83,10 @@ export default class Approve extends BaseCommand {
       return decide(await signInAfresh(io, terminal, flags.server))
     })
     const ran = await waitUntilRan(api, decision)
-    this.result(flags.json, { ...decision.raw, request: ran.raw }, () =>
-      sayDecision(terminal, decision, ran, io.now()),
+    this.result(
+      flags.json,
+      { ...decision.raw, request: ran.raw, ...(plan === undefined ? {} : { plan }) },
+      () => sayDecision(terminal, decision, ran, io.now()),
     )
   }
 }

@@ -1,5 +1,5 @@
 import type { ApiClient, DecisionAnswer, RequestAnswer } from '../src/api/index.ts'
-import { DbgateError } from '../src/errors.ts'
+import { asDbgateError, DbgateError } from '../src/errors.ts'
 import { type Terminal, visible } from '../src/terminal.ts'
 import type { Io } from './io.ts'
 import { usage } from './report.ts'
@@ -44,6 +44,21 @@ export async function findWaiting(
   const request = await api.request(id)
   if (request.id === id.toLowerCase()) return request
   throw usage(`the whole id is needed to decide: ${request.id}`, verb)
+}
+
+/** The plan of a held statement in lines, or why there is none: a person can decide without it. */
+export async function planLines(api: ApiClient, id: string): Promise<readonly string[]> {
+  try {
+    return await api.plan(id)
+  } catch (cause) {
+    const { message, detail } = asDbgateError(cause)
+    return [message, ...(detail === undefined ? [] : [detail])]
+  }
+}
+
+/** Lines of others below a card, made inert. */
+export function indented(lines: readonly string[]): readonly string[] {
+  return lines.map(line => `    ${visible(line)}`)
 }
 
 /** The request once its statement ran, where its client waits for that; else as it is. */

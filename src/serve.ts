@@ -546,6 +546,10 @@ class RunningGate implements RunningServer {
       analyse: (sql, catalog) => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE, catalog),
       trace: (statement, catalog) => analyser.lineage(statement, EMPTY_SCOPE, catalog),
       schemaOf: (name, role) => this.#schemaOf(name, role),
+      planOf: async hold => {
+        const target = this.#ruling.config.targets.find(({ name }) => name === hold.target)
+        return target === undefined ? undefined : this.#gate.planOf(target, hold)
+      },
       now: this.#options.now,
     })
   }

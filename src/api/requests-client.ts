@@ -10,7 +10,7 @@ import {
   readRequest,
   readRequestable,
 } from './request-answers.ts'
-import { list } from './shape.ts'
+import { list, object, texts } from './shape.ts'
 
 /** Which requests to list; see the route. */
 export type RequestsQuery = {
@@ -45,6 +45,8 @@ export type RequestsClient = {
   requests(query: RequestsQuery): Promise<readonly RequestAnswer[]>
   /** By its id or the start of it. */
   request(id: string): Promise<RequestAnswer>
+  /** What the database would do for a held statement, by EXPLAIN; for who may decide on it. */
+  plan(id: string): Promise<readonly string[]>
   /** Waits on the server until it is decided, or `ran`; returns it as it is when the time is up. */
   waitFor(id: string, timeoutMs: number, what?: 'decided' | 'ran'): Promise<RequestAnswer>
   decide(id: string, vote: 'approve' | 'deny', comment?: string): Promise<DecisionAnswer>
@@ -67,6 +69,8 @@ export type Call = (
 
 /** As long as the server waits in one call. */
 const WAIT_MS = 20_000
+/** Connecting to the database, its schema, and the 2 s that the planner has. */
+const PLAN_MS = 10_000
 
 /** The calls, made of the one that reaches the server. Throws from each: what the server says. */
 export function createRequestsClient(call: Call): RequestsClient {
@@ -84,6 +88,13 @@ export function createRequestsClient(call: Call): RequestsClient {
       return requestsOf(await call('GET', `requests?${query}`))
     },
     request: async id => readRequest(await call('GET', at(id, ''))),
+    plan: async id => {
+      const { plan } = object(
+        await call('POST', at(id, '/plan'), { body: {}, moreMs: PLAN_MS }),
+        'plan',
+      )
+      return texts(plan, 'plan')
+    },
     waitFor: async (id, timeoutMs, what = 'decided') => {
       let leftMs = timeoutMs
       for (;;) {

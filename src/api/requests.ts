@@ -2,7 +2,7 @@ import type { Access, Approvals, ListFilter, PolicyNow } from '../approval/index
 import { DbgateError } from '../errors.ts'
 import type { Principal } from '../identity/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { ApprovalRequest, RequestState } from '../store/index.ts'
+import type { ApprovalRequest, Hold, RequestState } from '../store/index.ts'
 import { type DeskTools, explainPolicy, irreversibleIn, supposed } from './policy-desk.ts'
 import type { requestView } from './request-view.ts'
 import { boolean, type JsonObject, maybe, number, text, texts } from './shape.ts'
@@ -34,6 +34,8 @@ export type RequestsOptions = DeskTools & {
   readonly policyNow: () => PolicyNow
   readonly isAuditor: (principal: Principal) => boolean
   readonly environmentOf: (target: string) => string | undefined
+  /** The plan of a held statement in lines; undefined where the planner must not be asked. */
+  readonly planOf: (hold: Hold) => Promise<readonly string[] | undefined>
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -78,6 +80,8 @@ export class Requests {
         return this.#list(call)
       case 'GET requests ID':
         return this.#show(call, id)
+      case 'POST requests ID plan':
+        return this.#plan(call, id)
       case 'GET requests ID wait':
         return this.#wait(call, id)
       case 'POST requests ID approve':
@@ -147,6 +151,30 @@ export class Requests {
     if (plain !== undefined) return plain
     const schema = await schemaOf(target, role)
     return schema === undefined ? undefined : irreversibleIn(await analyse(text, schema.catalog))
+  }
+
+  /** A plan says more than the statement: of the schema, and how many rows are where. Only who may decide sees it. */
+  async #plan(call: Call, id: string): Promise<unknown> {
+    const { approvals, policyNow, planOf } = this.#options
+    const { principal, agent } = call
+    const { waitsFor } = await import('../approval/index.ts')
+    const found = approvals.get(this.#viewer(call), id)
+    const policy = policyNow()
+    const judged = found.policy === policy.id ? undefined : await policy.rejudge(found)
+    const request = judged?.outcome === 'hold' ? { ...found, terms: judged.terms } : found
+    const mayDecide = judged?.outcome !== 'deny' && waitsFor(request, principal)
+    if (agent !== undefined || !mayDecide) {
+      throw new DbgateError('DENIED', `only who may decide on ${found.id} sees its plan`)
+    }
+    if (request.kind === 'access') {
+      throw new DbgateError('USAGE', `${found.id} asks for a role, which has no plan`)
+    }
+    const plan = await planOf(request)
+    if (plan !== undefined) return { plan }
+    throw new DbgateError('NOT_FOUND', `there is no plan of ${found.id}`, {
+      detail:
+        'Planning it could run code that nobody has agreed to, or its names may mean something else in its session.',
+    })
   }
 
   async #wait(call: Call, id: string): Promise<unknown> {

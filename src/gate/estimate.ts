@@ -23,12 +23,13 @@ const HARMLESS = [
 /**
  * The EXPLAIN to ask for an estimate of a text, or undefined where it must not be asked: planning evaluates
  * functions, so that what is not known to be harmless is not planned before somebody has agreed to it; and where
- * names may mean something else in the session, the answer would be about something else.
+ * names may mean something else in the session, the answer would be about something else. It never has ANALYZE.
  */
 export function explainFor(
   statements: readonly Statement[],
   hasParameters: boolean,
   settings: Readonly<Record<string, string>>,
+  format: 'JSON' | 'TEXT' = 'JSON',
 ): string | undefined {
   const [statement, ...others] = statements
   if (statement === undefined || others.length > 0) return undefined
@@ -40,7 +41,7 @@ export function explainFor(
     notUnderstood.length === 0
   const isPlain = Object.keys(settings).every(name => HARMLESS.includes(name.toLowerCase()))
   if (!isHarmless || !isPlain) return undefined
-  return `EXPLAIN (${hasParameters ? 'GENERIC_PLAN, ' : ''}FORMAT JSON) ${statement.text}`
+  return `EXPLAIN (${hasParameters ? 'GENERIC_PLAN, ' : ''}FORMAT ${format}) ${statement.text}`
 }
 
 /**

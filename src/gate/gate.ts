@@ -7,6 +7,7 @@ import { driftOf, type Masks, NO_MEMORY, placeOf, type Remembered, seenIn } from
 import { type Grant, grantFor, isUnrestricted, type Policy } from '../policy/index.ts'
 import type { AuditLog, Recordings, SessionFacts, SessionLog } from '../record/index.ts'
 import type { Analyser, Catalog } from '../sql/index.ts'
+import type { Hold } from '../store/index.ts'
 import { encodeErrorResponse, encodeTerminate, type StartupMessage } from '../wire/index.ts'
 import { Backends } from './backends.ts'
 import { CatalogKeeper, Catalogs } from './catalogs.ts'
@@ -30,6 +31,7 @@ import {
   type Visitor,
 } from './live.ts'
 import { Paces } from './pace.ts'
+import { planOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
 import { Session } from './session.ts'
 import { SideConnection } from './side-connection.ts'
@@ -532,6 +534,30 @@ export class Gate {
     }
   }
 
+  /**
+   * The plan of a held statement, for whoever decides on it; undefined where planning could run what nobody has
+   * agreed to, or would be about something else.
+   *
+   * Throws: UPSTREAM the database gave no plan.
+   */
+  async planOf(
+    target: TargetConfig,
+    { role, statement }: Pick<Hold, 'role' | 'statement'>,
+  ): Promise<readonly string[] | undefined> {
+    const { database } = statement
+    const key = JSON.stringify([target.name, role, database])
+    const keeper = this.#catalogOf(key, target, role, database)
+    try {
+      return await planOf(statement, {
+        analyser: this.#options.analyser,
+        catalog: () => keeper.fresh(),
+        ask: explain => this.#askPlanner(target, role, database, explain),
+      })
+    } finally {
+      this.#catalogs.release(key)
+    }
+  }
+
   #memoryOf(target: string, database: string): readonly Remembered[] {
     return this.#options.maskMemory?.of(placeOf(target, database)) ?? NO_MEMORY
   }
@@ -580,14 +606,26 @@ export class Gate {
     explain: string,
   ): Promise<number | undefined> {
     try {
-      const upstream = await this.#connect(target, role, database, ESTIMATE_PARAMETERS)
-      const connection = new SideConnection(upstream)
-      const plan = await connection.query(explain, ESTIMATE_TIMEOUT_MS)
-      connection.close()
+      const plan = await this.#askPlanner(target, role, database, explain)
       return rowsOfPlan(plan[0] ?? '')
     } catch {
       // It is only asked in order to know better: without an answer it counts as many rows.
       return undefined
+    }
+  }
+
+  async #askPlanner(
+    target: TargetConfig,
+    role: string,
+    database: string,
+    explain: string,
+  ): Promise<readonly (string | null)[]> {
+    const upstream = await this.#connect(target, role, database, ESTIMATE_PARAMETERS)
+    const connection = new SideConnection(upstream)
+    try {
+      return await connection.query(explain, ESTIMATE_TIMEOUT_MS)
+    } finally {
+      connection.close()
     }
   }
 

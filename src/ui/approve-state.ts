@@ -11,16 +11,30 @@ export type ApproveState = {
   readonly facts: readonly string[]
   /** What has to be typed before it is approved, where it cannot be undone: this or the id. */
   readonly word: string | undefined
+  /** Columns that a line has. */
+  readonly width: number
   readonly page: number
   readonly top: number
   /** How many lines have been on the screen, from the first. */
   readonly seen: number
   readonly shownAt: number
-  readonly mode: { readonly is: 'reading' } | { readonly is: Typing; readonly typed: string }
+  readonly mode: Mode
+  /** Undefined until it is asked for. */
+  readonly plan: Plan | undefined
   readonly comment: string
   readonly note: string | undefined
   readonly isHelpShown: boolean
 }
+
+type Mode =
+  | { readonly is: 'reading' }
+  | { readonly is: 'plan'; readonly top: number }
+  | { readonly is: Typing; readonly typed: string }
+
+/** What the database would do, or why that is not known; `asked` is on its way. */
+export type Plan =
+  | { readonly is: 'asked' | 'unknowable' }
+  | { readonly is: 'known'; readonly lines: readonly string[] }
 
 type Typing = 'comment' | 'word' | 'reason'
 
@@ -42,6 +56,8 @@ export type ApproveCard = {
   readonly body: readonly string[]
   readonly facts: readonly string[]
   readonly word: string | undefined
+  /** It is a statement, of which there may be a plan. */
+  readonly hasPlan: boolean
 }
 
 /** Keys that were on their way before there was anything to read decide nothing. */
@@ -59,7 +75,7 @@ export function initialApprove(
   now: number,
 ): ApproveState {
   const width = Math.max(20, size.columns - INDENT - 2)
-  const folded = (texts: readonly string[]) => texts.flatMap(text => broken(visible(text), width))
+  const folded = (texts: readonly string[]) => foldedTo(texts, width)
   const lines = folded(card.body)
   const facts = folded(card.facts)
   const page = Math.max(MIN_PAGE, size.rows - facts.length - OTHER_LINES)
@@ -73,7 +89,9 @@ export function initialApprove(
     top: 0,
     seen: Math.min(page, lines.length),
     shownAt: now,
+    width,
     mode: { is: 'reading' },
+    plan: card.hasPlan ? undefined : { is: 'unknowable' },
     comment: '',
     note: undefined,
     isHelpShown: false,
@@ -85,14 +103,54 @@ export function unseen({ lines, seen }: ApproveState): number {
   return lines.length - seen
 }
 
-type Pressed = { readonly state: ApproveState; readonly choice?: ApproveChoice }
+/** The screen once the plan is there, or what is said in its stead: text from anywhere. */
+export function planned(state: ApproveState, texts: readonly string[]): ApproveState {
+  return { ...state, plan: { is: 'known', lines: foldedTo(texts, state.width) } }
+}
+
+function foldedTo(texts: readonly string[], width: number): readonly string[] {
+  return texts.flatMap(text => broken(visible(text), width))
+}
+
+type Pressed = {
+  readonly state: ApproveState
+  readonly choice?: ApproveChoice
+  /** The plan is wanted: `planned` takes it. */
+  readonly isPlanWanted?: boolean
+}
 
 /** The screen after a key, and what the person wants by it, if that is clear now. Pure. */
 export function pressApprove(state: ApproveState, key: ApproveKey, now: number): Pressed {
   if (key.name === 'interrupt') return { state, choice: { what: 'later' } }
   if (now - state.shownAt < DEAF_MS) return { state }
   const { mode } = state
-  return mode.is === 'reading' ? read(state, key) : type(state, mode.is, mode.typed, key)
+  if (mode.is === 'reading') return read(state, key)
+  return mode.is === 'plan'
+    ? { state: readPlan(state, mode.top, key) }
+    : type(state, mode.is, mode.typed, key)
+}
+
+function explain(state: ApproveState): Pressed {
+  const { plan } = state
+  if (plan?.is === 'unknowable') return { state: { ...state, note: 'a role has no plan' } }
+  const shown: ApproveState = { ...state, mode: { is: 'plan', top: 0 } }
+  if (plan !== undefined) return { state: shown }
+  return { state: { ...shown, plan: { is: 'asked' } }, isPlanWanted: true }
+}
+
+/** Nothing is decided from here: what would run is not on the screen. */
+function readPlan(state: ApproveState, top: number, { input, name }: ApproveKey): ApproveState {
+  if (name === 'escape' || input === 'x') return { ...state, mode: { is: 'reading' } }
+  const { page, plan } = state
+  const last = Math.max(0, (plan?.is === 'known' ? plan.lines.length : 0) - page)
+  const to = (wanted: number): ApproveState => ({
+    ...state,
+    mode: { is: 'plan', top: Math.max(0, Math.min(wanted, last)) },
+  })
+  if (name === 'up') return to(top - 1)
+  if (name === 'down') return to(top + 1)
+  if (input === ' ') return to(top + page)
+  return input === 'b' ? to(top - page) : state
 }
 
 function read(before: ApproveState, { input, name }: ApproveKey): Pressed {
@@ -111,6 +169,8 @@ function read(before: ApproveState, { input, name }: ApproveKey): Pressed {
       return { state: { ...state, mode: { is: 'comment', typed: state.comment } } }
     case 'd':
       return { state: { ...state, mode: { is: 'reason', typed: state.comment } } }
+    case 'x':
+      return explain(state)
     case 'a':
       return approve(state)
     default:

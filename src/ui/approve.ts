@@ -23,8 +23,9 @@ export function Approve({ state, marks, isColour, onKey }: ApproveProps): ReactE
       { key, wrap: 'wrap', ...(isColour && colour !== undefined ? { color: colour } : {}) },
       text === '' ? ' ' : text,
     )
-  const { top, page, lines, facts, word } = state
-  const shown = lines.slice(top, top + page)
+  const { facts, word } = state
+  const { lines, top } = pageOf(state)
+  const shown = lines.slice(top, top + state.page)
   return h(
     Box,
     { flexDirection: 'column' },
@@ -45,15 +46,28 @@ export function Approve({ state, marks, isColour, onKey }: ApproveProps): ReactE
   )
 }
 
+/** What is in the window: the statement, or its plan. */
+function pageOf({ mode, plan, lines, top }: ApproveState): {
+  readonly lines: readonly string[]
+  readonly top: number
+} {
+  if (mode.is !== 'plan') return { lines, top }
+  return plan?.is === 'known'
+    ? { lines: plan.lines, top: mode.top }
+    : { lines: ['asking the database ...'], top: 0 }
+}
+
 const HELP = [
   '  a  approve, once, exactly this     d  deny, with a reason',
-  '  space, b, arrows  all of it        c  a comment for whoever asked',
+  '  space, b, arrows  all of it        c  a comment   x  its plan, without running it',
 ]
 
 function position(state: ApproveState): string {
-  const { lines, top, page } = state
+  const { page } = state
+  const { lines, top } = pageOf(state)
   if (lines.length <= page) return ''
   const end = Math.min(top + page, lines.length)
+  if (state.mode.is === 'plan') return `    plan, lines ${top + 1} to ${end} of ${lines.length}`
   const left = unseen(state)
   const more = left === 0 ? 'all of it was shown' : `${left} not shown yet: space`
   return `    lines ${top + 1} to ${end} of ${lines.length}, ${more}`
@@ -63,8 +77,10 @@ function prompt({ mode, word, id, comment }: ApproveState): string {
   switch (mode.is) {
     case 'reading': {
       const said = comment === '' ? '' : `\n  comment: ${comment}`
-      return `  a approve once   d deny   c comment   ? help   esc later${said}`
+      return `  a approve once   d deny   x EXPLAIN   c comment   ? help   esc later${said}`
     }
+    case 'plan':
+      return '  EXPLAIN: nothing was run   space, b, arrows all of it   esc back'
     case 'comment':
       return `  comment: ${mode.typed}_   (enter, esc back)`
     case 'reason':

@@ -10,6 +10,7 @@ export {
   type ApproveKey,
   type ApproveState,
   initialApprove,
+  planned,
   pressApprove,
   unseen,
 } from './approve-state.ts'

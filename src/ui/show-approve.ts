@@ -7,6 +7,7 @@ import {
   type ApproveChoice,
   type ApproveKey,
   initialApprove,
+  planned,
   pressApprove,
 } from './approve-state.ts'
 
@@ -18,6 +19,8 @@ export type ShowApproveOptions = {
   /** Drawn here, so that stdout stays for the result. */
   readonly stderr: NodeJS.WriteStream
   readonly now: () => number
+  /** Gets the plan in lines, or why there is none; never rejects. */
+  readonly plan: () => Promise<readonly string[]>
 }
 
 const DEFAULT_COLUMNS = 80
@@ -32,8 +35,13 @@ export async function showApprove(options: ShowApproveOptions): Promise<ApproveC
   const onKey = (key: ApproveKey): void => {
     const pressed = pressApprove(state, key, now())
     state = pressed.state
+    if (pressed.isPlanWanted === true) void options.plan().then(onPlan)
     if (pressed.choice === undefined) screen.rerender(element())
     else resolve(pressed.choice)
+  }
+  const onPlan = (lines: readonly string[]): void => {
+    state = planned(state, lines)
+    screen.rerender(element())
   }
   const element = () => createElement(Approve, { state, marks, isColour, onKey })
   const screen = render(element(), {

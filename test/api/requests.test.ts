@@ -40,6 +40,9 @@ describe('api/requests', () => {
   let policy: Policy
   let server: Server
   let url: string
+  const plans = new Map([
+    ['DELETE FROM orders WHERE id = 1', ['Delete on orders', '  ->  Seq Scan']],
+  ])
 
   before(async () => {
     await ready()
@@ -54,6 +57,7 @@ describe('api/requests', () => {
       policyNow: () => p1,
       isAuditor: ({ user }) => user === kim.user,
       environmentOf: () => 'production',
+      planOf: async hold => plans.get(hold.statement.text),
       analyse: sql => analyse(sql),
       trace: () => assert.fail('there is no schema to trace in'),
       schemaOf: async () => undefined,
@@ -145,6 +149,19 @@ describe('api/requests', () => {
       words.push((await as('ben').request(hold.id)).statement?.irreversible?.word)
     }
     assert.deepEqual(words, ['DROP', 'DELETE', 'UPDATE', undefined, 'TRUNCATE', 'UNREAD'])
+  })
+
+  it('shows the plan to who may decide, and to nobody else', async () => {
+    const { hold } = desk.approvals.holds.file(filing('DELETE FROM orders WHERE id = 1'))
+    const { id } = hold
+    assert.deepEqual(await as('ben').plan(id), ['Delete on orders', '  ->  Seq Scan'])
+    assert.equal(await codeOf(() => as('ana').plan(id)), 'DENIED')
+    assert.equal(await codeOf(() => as('ben', 'claude').plan(id)), 'DENIED')
+    assert.equal(await codeOf(() => as('lee').plan(id)), 'NOT_FOUND')
+    const other = desk.approvals.holds.file(filing('SELECT f()')).hold
+    assert.equal(await codeOf(() => as('ben').plan(other.id)), 'NOT_FOUND')
+    await as('ben').decide(id, 'approve')
+    assert.equal(await codeOf(() => as('kim').plan(id)), 'DENIED')
   })
 
   it('lists what waits for whom, and hides the rest', async () => {

@@ -101,6 +101,26 @@ describe('approving, against a real server', function () {
     assert.match(again.err, new RegExp(`^✗ ${id} was approved by ben@acme\\.example and ran`))
   })
 
+  it('shows who decides what the database would do, and runs nothing for that', async () => {
+    const { id, running } = await held('delete from orders where id = 77')
+    const plain = await as('ben', ['approve', id, '--yes', '--explain', '--json'])
+    assert.equal(plain.code, 0, plain.err + plain.out)
+    const { plan } = JSON.parse(plain.out).data
+    assert.match(
+      plan.join('\n'),
+      /^Delete on orders[\s\S]*Seq Scan on orders[\s\S]*Filter: \(id = 77\)/,
+    )
+    assert.equal((await running.ended).code, 0)
+    await database.query('create sequence planned')
+    await database.query(
+      `create function touched() returns int stable language plpgsql as $$ begin perform nextval('planned'); return 1; end $$`,
+    )
+    const risky = await held('delete from orders where id = touched() + 100')
+    const refused = await as('ben', ['approve', risky.id, '--yes', '--explain'])
+    assert.match(refused.out, /there is no plan of /)
+    await risky.running.ended
+  })
+
   it('says no, with the reason, to both', async () => {
     const { id, running } = await held('delete from orders where id = 2')
     assert.equal((await as('ana', ['policy', 'explain', id])).code, 8)

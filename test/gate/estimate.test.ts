@@ -24,6 +24,13 @@ describe('gate/estimate', () => {
     assert.equal(await asked('delete from t where i < $1', true), generic)
   })
 
+  it('asks for lines to be read by people, and never runs anything', async () => {
+    const analysis = await analyser.analyse(Buffer.from('delete from t'), EMPTY_SCOPE)
+    assert.ok(analysis.ok)
+    const asked = explainFor(analysis.statements, false, {}, 'TEXT')
+    assert.equal(asked, 'EXPLAIN (FORMAT TEXT) delete from t')
+  })
+
   it('asks nothing that planning could run, that is no plan, or that may mean something else', async () => {
     for (const text of [
       'delete from t; delete from u',

@@ -9,6 +9,7 @@ import {
   type ApproveKey,
   type ApproveState,
   initialApprove,
+  planned,
   pressApprove,
   unseen,
 } from '../../src/ui/index.ts'
@@ -30,6 +31,7 @@ function card(more: Partial<ApproveCard> = {}): ApproveCard {
     body: ['DELETE FROM orders', "WHERE status = 'stale'"],
     facts: ['touches   public.orders · DELETE', 'rule      prod-writes · needs 1 of @dba'],
     word: undefined,
+    hasPlan: true,
     ...more,
   }
 }
@@ -161,10 +163,45 @@ describe('ui/approve', function () {
     assert.equal(press(state, 'aDELETE', ENTER).choice?.what, 'approve')
   })
 
+  it('asks for the plan once, shows it inert and whole, and decides nothing from there', () => {
+    const asking = pressApprove(opened(), { input: 'x' }, LATER)
+    assert.equal(asking.isPlanWanted, true)
+    assert.match(screen(asking.state), /asking the database/)
+    const lines = Array.from({ length: 30 }, (_, index) => `->  Scan ${index + 1}\u001b[2J`)
+    let state = planned(asking.state, lines)
+    assert.match(screen(state), /Scan 1␛\[2J/)
+    assert.doesNotMatch(screen(state), /\u001b|DELETE FROM orders/)
+    state = press(state, '   ').state
+    assert.match(screen(state), /Scan 30/)
+    for (const key of ['a', 'd', 'c']) assert.equal(press(state, key).state.mode.is, 'plan')
+    const back = press(state, ESCAPE)
+    assert.equal(back.choice, undefined)
+    assert.match(screen(back.state), /DELETE FROM orders/)
+    const again = pressApprove(back.state, { input: 'x' }, LATER)
+    assert.equal(again.isPlanWanted, undefined)
+    assert.match(screen(again.state), /Scan 1␛/)
+  })
+
+  it('leaves unread what was not shown while the plan was', () => {
+    const state = planned(press(opened({ body: LONG }), 'x').state, LONG)
+    const back = press(state, '     ', ESCAPE).state
+    assert.equal(press(back, 'a').choice, undefined)
+    assert.ok(unseen(back) > 0)
+  })
+
+  it('has no plan of a role', () => {
+    const pressed = pressApprove(opened({ hasPlan: false }), { input: 'x' }, LATER)
+    assert.equal(pressed.isPlanWanted, undefined)
+    assert.match(screen(pressed.state), /a role has no plan/)
+  })
+
   it('says the same without colours', () => {
     const state = opened({ word: 'DROP' })
     assert.match(screen(state), /! cannot be undone/)
-    assert.match(screen(state), /a approve once {3}d deny {3}c comment {3}\? help {3}esc later/)
+    assert.match(
+      screen(state),
+      /a approve once {3}d deny {3}x EXPLAIN {3}c comment {3}\? help {3}esc later/,
+    )
     assert.doesNotMatch(screen(state), /\u001b/)
   })
 
