@@ -19,6 +19,7 @@ import { both, type From, fromItem, type Item, type Level, NO_FROM } from './lin
 import { readRelation } from './lineage-relations.ts'
 import { traceTargets } from './lineage-targets.ts'
 import type { Trace } from './lineage-trace.ts'
+import { carriedTo } from './lineage-triggers.ts'
 import type { Origin } from './lineage-types.ts'
 import {
   CONSTANT,
@@ -115,8 +116,10 @@ function write(
 /** The target's row as it may be afterwards. */
 function rowAfter(target: Target, trace: Trace): Item {
   const added = triggerOrigins(target.triggers, trace)
-  const columns = target.item.columns.map(({ name, value }) => {
-    const from = union([target.written.get(name)?.from ?? NO_ORIGINS, added])
+  const before = target.item.columns
+  const columns = before.map(({ name, value }) => {
+    const carried = carriedTo(name, target.triggers, before, trace)
+    const from = union([target.written.get(name)?.from ?? NO_ORIGINS, added, carried])
     if (from.size === 0) return { name, value }
     return { name, value: { ...depending(value, from), reported: value.reported } }
   })

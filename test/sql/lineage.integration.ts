@@ -46,6 +46,13 @@ CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
   'BEGIN NEW.b := (SELECT max(ssn) FROM public.users); RETURN NEW; END';
 CREATE TABLE filled (a int, b text);
 CREATE TRIGGER t BEFORE INSERT ON filled FOR EACH ROW EXECUTE FUNCTION fill();
+CREATE FUNCTION carry() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN IF NEW.a > 0 THEN New . "b" := NEW.c; END IF; RETURN NEW; END';
+CREATE FUNCTION carry_all() RETURNS trigger LANGUAGE plpgsql AS
+  'DECLARE r record; BEGIN r := NEW; NEW.b := r.c; RETURN NEW; END';
+CREATE TABLE carried (a int, b text, c text, d text);
+CREATE TRIGGER t BEFORE INSERT ON carried FOR EACH ROW EXECUTE FUNCTION carry();
+CREATE TRIGGER u BEFORE UPDATE ON carried FOR EACH ROW EXECUTE FUNCTION carry_all();
 CREATE TABLE ruled (a int);
 CREATE RULE r AS ON INSERT TO ruled DO ALSO SELECT ssn FROM users;
 CREATE SCHEMA other;
@@ -396,6 +403,17 @@ describe('lineage with a real database', () => {
     assert.match(
       outputsOf(await lineageOf('INSERT INTO filled VALUES (1) RETURNING b')),
       /users\.ssn/,
+    )
+  })
+
+  it('counts what triggers carry from one column of the row to another', async () => {
+    assert.equal(
+      outputsOf(await lineageOf("INSERT INTO carried VALUES (1, 'x', 'y', 'z') RETURNING b, d")),
+      'b: derived carried.a carried.b carried.c; d: carried.d',
+    )
+    assert.match(
+      outputsOf(await lineageOf('UPDATE carried SET a = 2 RETURNING b, d')),
+      /^b: derived .*carried\.c.*; d: derived .*carried\.c/,
     )
   })
 
