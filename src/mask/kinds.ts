@@ -43,6 +43,13 @@ export function isTextLike(typeOid: number): boolean {
   return TEXT_LIKE.has(typeOid)
 }
 
+const ALWAYS_TOKENISED: ReadonlySet<number> = new Set([TypeOid.text, TypeOid.uuid, TypeOid.int8])
+
+/** True for types of which every value but NULL has a token; one may be too long for a varchar(n). */
+export function alwaysHasToken(typeOid: number): boolean {
+  return ALWAYS_TOKENISED.has(typeOid)
+}
+
 /**
  * True where the mask has a value of this type to show; false where it shows NULL instead. For a domain
  * ask with its base type; enums, composites, arrays and types of extensions fit no kind but `nullify`.

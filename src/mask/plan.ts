@@ -1,7 +1,7 @@
 import type { DbgateError } from '../errors.ts'
 import type { Approval } from '../policy/index.ts'
 import type { Catalog, Lineage, LineageColumn, Origin } from '../sql/index.ts'
-import type { Mask } from './kinds.ts'
+import { alwaysHasToken, type Mask } from './kinds.ts'
 import { looksMasked } from './looks-masked.ts'
 import * as refusal from './refusals.ts'
 import type { MaskedColumn, MaskSet } from './select.ts'
@@ -162,6 +162,9 @@ function planColumn(
   const strict = strictestOf(found)
   if (strict === undefined) return shown(column)
   if (column.flow === 'counted') return shown(column, 'only counted')
+  if (column.flow === 'tested' && found.every(keepsNull)) {
+    return shown(column, 'only whether it is NULL, which its token tells')
+  }
   const as = (mask: Mask, why: string): ColumnPlan => ({
     ...shown(column),
     mask,
@@ -179,6 +182,11 @@ function planColumn(
   const denying = found.find(({ derived }) => derived === 'deny')
   if (denying !== undefined) return { error: refusal.computes(denying, column.name) }
   return as(nothing, `${because}, computed (derived: redact)`)
+}
+
+/** Whether what is shown of a column is NULL where its value is, and nowhere else. */
+function keepsNull({ mask, typeOid }: MaskedColumn): boolean {
+  return mask.kind === 'token' && alwaysHasToken(typeOid)
 }
 
 /** What a view computes and a mask of the view's own column names, with nothing done to it since. */

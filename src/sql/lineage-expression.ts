@@ -24,7 +24,7 @@ import { qualifiedName } from './walk.ts'
 
 /** Nodes whose worth is that of all in them. Any other node is not understood. */
 const UNIONS = new Set(
-  `A_ArrayExpr A_Indices BoolExpr BooleanTest NullTest CaseExpr CaseWhen RowExpr NamedArgExpr XmlExpr XmlSerialize
+  `A_ArrayExpr A_Indices BoolExpr BooleanTest CaseExpr CaseWhen RowExpr NamedArgExpr XmlExpr XmlSerialize
   MinMaxExpr List SQLValueFunction SetToDefault GroupingFunc GroupingSet ResTarget MergeSupportFunc CurrentOfExpr
   JsonFuncExpr JsonArgument JsonValueExpr JsonFormat JsonOutput JsonReturning JsonBehavior JsonIsPredicate
   JsonObjectConstructor JsonArrayConstructor JsonKeyValue JsonParseExpr JsonScalarExpr JsonSerializeExpr
@@ -56,6 +56,11 @@ export function evaluate(node: Node, level: Level, trace: Trace): Value {
     const { source, colno = 1 } = node.MultiAssignRef
     const row = trace.evaluate(source, level)
     return row.row?.[colno - 1]?.value ?? derived(row.from)
+  }
+  if ('NullTest' in node && node.NullTest.arg !== undefined) {
+    const { from, flow, row } = trace.evaluate(node.NullTest.arg, level)
+    // Of a row it tells whether any of its fields is NULL.
+    return derived(from, flow === 'same' && row === undefined ? 'tested' : 'derived')
   }
   if ('WindowDef' in node) return derived(windowOf(node.WindowDef, level, trace))
   if ('JsonArrayQueryConstructor' in node) {

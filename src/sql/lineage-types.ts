@@ -8,9 +8,10 @@ export type Origin = { readonly relation: number; readonly column: number }
  * - `merged` unchanged values of several columns, or of a column and literals: UNION, COALESCE, JOIN USING
  * - `total` through string functions that can't fail, so that no error tells anything
  * - `counted` only the count() of it
+ * - `tested` only whether the unchanged value of one base column is NULL
  * - `derived` anything else; also where there are no origins
  */
-export type Flow = 'same' | 'merged' | 'total' | 'counted' | 'derived'
+export type Flow = 'same' | 'merged' | 'total' | 'counted' | 'tested' | 'derived'
 
 export type LineageColumn = {
   readonly name: string

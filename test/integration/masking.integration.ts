@@ -159,6 +159,25 @@ describe('masking', () => {
     assert.equal(rows.length, 50)
   })
 
+  it('shows whether a value is there where its token tells that as well', async () => {
+    const one = await client()
+    await database.query('insert into people (id, name) values (100, $$nobody$$)')
+    const rows = await query(
+      one,
+      'select email, email is null as gone, email is not null as there from people where id in (1, 100) order by id',
+    )
+    assert.deepEqual(
+      rows.map(({ email, gone, there }) => [email === null, gone, there]),
+      [
+        [false, false, true],
+        [true, true, false],
+      ],
+    )
+    await database.query('delete from people where id = 100')
+    assert.equal((await refused(one, 'select ssn is null from people')).code, '42501')
+    assert.equal((await refused(one, 'select id from people order by email is null')).code, '42501')
+  })
+
   it('goes by what a cursor was declared for, in SQL and in the protocol', async () => {
     const one = await client()
     await one.query('begin')

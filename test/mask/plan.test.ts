@@ -60,6 +60,12 @@ describe('mask/plan', () => {
       assert.equal(shown(selecting('counted', 'users.ssn')), 'null of ')
     })
 
+    it('shows whether a value is NULL only where its token would', () => {
+      assert.equal(shown(selecting('tested', 'users.email')), 'null of ')
+      assert.match(shown(selecting('tested', 'users.ssn')), /^42501 .*computes with it/)
+      assert.match(shown(selecting('tested', 'users.email', 'users.ssn')), /^42501/)
+    })
+
     it('refuses what can fail for what the value is, unless that is accepted', () => {
       assert.equal(
         shown(selecting('derived', 'users.ssn', 'users.id')),

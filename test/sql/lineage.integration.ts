@@ -68,6 +68,14 @@ const OUTPUTS: readonly (readonly [sql: string, outputs: string])[] = [
   ['SELECT id, ssn AS name FROM users', 'id: users.id; name: users.ssn'],
   ['SELECT * FROM cards', 'id: cards.id; pan: cards.pan; cvv: cards.cvv; holder: cards.holder'],
   ['TABLE cards', 'id: cards.id; pan: cards.pan; cvv: cards.cvv; holder: cards.holder'],
+  [
+    'SELECT email IS NULL AS a, (SELECT ssn FROM users LIMIT 1) IS NOT NULL AS b FROM users',
+    'a: tested users.email; b: tested users.ssn',
+  ],
+  [
+    'SELECT upper(email) IS NULL AS a, ROW(ssn) IS NULL AS b, u IS NULL AS c, (email IS NULL)::text AS d FROM users u',
+    'a: derived users.email; b: derived users.ssn; c: derived users.dob users.email users.id users.name users.notes users.salary users.ssn; d: derived users.email',
+  ],
   ['SELECT t.d FROM users AS t(a, b, c, d)', 'd: users.ssn'],
   ['SELECT t.name FROM users AS t(id, ssn, name)', 'name: users.email'],
   ['SELECT c.d FROM (SELECT * FROM users) AS c(a, b, c, d)', 'd: users.ssn'],
