@@ -1,3 +1,4 @@
+import type { StatementEvent } from '../record/index.ts'
 import {
   cellTexts,
   type Entry,
@@ -35,6 +36,30 @@ export function detailLines(
   return [...all.flatMap(fold), ...(hasResults ? rowLines(entry, until, width) : [])]
 }
 
+/**
+ * Why it was let through, held or denied when it was sent, and how to ask what holds now: the policy may have
+ * changed since. Inert, and no line wider than the screen.
+ */
+export function whyLines(entry: Entry, until: number, columns: number): readonly string[] {
+  const width = Math.max(20, columns - INDENT.length - 1)
+  const told = linesOf(entry, until, MARKS).map(({ text }) => text)
+  const then = entry.events.flatMap(event => (event.e === 'statement' ? [verdictOf(event)] : []))
+  const all = [
+    ...told,
+    ...then,
+    '',
+    'By the policy of now, which its owner may ask:',
+    `dbgate policy explain ${entry.id}`,
+  ]
+  return all.flatMap(text => folded(visible(text), width).map(line => `${INDENT}${line}`))
+}
+
+function verdictOf({ refused, verdict, request, rule }: StatementEvent): string {
+  const did = refused === true ? 'denied' : request === undefined ? 'allowed' : 'approved'
+  const used = request === undefined ? '' : `, request ${visible(request)}`
+  return `${refused === true && verdict === 'hold' ? 'held' : did} by ${short(rule, MAX_VALUE)}${used}`
+}
+
 function valuesOf({ events }: Entry): readonly string[] {
   const values = events.flatMap(event => (event.e === 'statement' ? (event.parameters ?? []) : []))
   return values.map((value, index) => {
@@ -48,13 +73,10 @@ function factsOf({ events }: Entry, until: number): readonly string[] {
   for (const event of events) {
     if (event.t > until) break
     if (event.e === 'statement') {
-      const verdict =
-        event.refused === true ? 'denied' : event.request === undefined ? 'allowed' : 'approved'
-      const request = event.request === undefined ? '' : `, request ${visible(event.request)}`
       facts.push(
         `${visible(event.id)}  ${visible(event.kinds.join(', '))} (${visible(event.class)})`,
       )
-      facts.push(`${verdict} by ${short(event.rule, MAX_VALUE)}${request}`)
+      facts.push(verdictOf(event))
       if (event.textBase64 !== undefined) facts.push('its text was not UTF-8')
     } else if (event.e === 'complete') {
       const rows = `${event.rows} rows, ${event.bytes} bytes, ${took(event.durationUs / 1000)}`

@@ -1,5 +1,5 @@
 import { visible } from '../terminal.ts'
-import { detailLines } from './player-detail.ts'
+import { detailLines, whyLines } from './player-detail.ts'
 import { faster, found, isLive, marked, movedTo, stepped, timeOf } from './player-moves.ts'
 import { Timeline } from './player-timeline.ts'
 import type { PlayerKey, PlayerStart, PlayerState, Pressed } from './player-types.ts'
@@ -55,7 +55,7 @@ export function followPlayer(before: PlayerState, wasLive: boolean): PlayerState
 /** The player in a terminal of another size. */
 export function resizePlayer(state: PlayerState, size: PlayerState['size']): PlayerState {
   if (state.mode.is !== 'detail') return { ...state, size }
-  return openDetail({ ...state, size })
+  return openDetail({ ...state, size }, state.mode.of)
 }
 
 /** The player after a key, and what the key asks for. Pure. */
@@ -125,6 +125,8 @@ function play(state: PlayerState, key: PlayerKey): Pressed {
       const typed = `${timeline.story.head.session}.html`
       return { state: { ...state, isPlaying: false, mode: { is: 'export', typed } } }
     }
+    case 'x':
+      return { state: openDetail({ ...state, isPlaying: false }, 'why') }
     case '?':
       return { state: { ...state, mode: { is: 'help' } } }
     case 'q':
@@ -151,7 +153,7 @@ function playNamed(state: PlayerState, { name, isShift }: PlayerKey): PlayerStat
     case 'page-down':
       return movedTo(state, position + timeline.length * LARGE_JUMP)
     case 'return':
-      return openDetail({ ...state, isPlaying: false })
+      return openDetail({ ...state, isPlaying: false }, 'all')
     default:
       return undefined
   }
@@ -182,11 +184,17 @@ function type(
   return { state: done, effect: { what: 'export', path: all.trim(), from: timeOf(state) } }
 }
 
-function openDetail(state: PlayerState): PlayerState {
+function openDetail(state: PlayerState, of: 'all' | 'why'): PlayerState {
   const entry = state.timeline.story.entries[state.cursor]
   if (entry === undefined) return { ...state, note: 'nothing has happened yet' }
-  const lines = detailLines(entry, timeOf(state), state.hasResults, state.size.columns)
-  return { ...state, mode: { is: 'detail', lines, top: 0 } }
+  if (of === 'why' && entry.id === '') return { ...state, note: 'no rule decided this' }
+  const until = timeOf(state)
+  const { columns } = state.size
+  const lines =
+    of === 'why'
+      ? whyLines(entry, until, columns)
+      : detailLines(entry, until, state.hasResults, columns)
+  return { ...state, mode: { is: 'detail', of, lines, top: 0 } }
 }
 
 /** How many lines of a detail fit. */
@@ -196,14 +204,14 @@ export function detailRows({ size }: PlayerState): number {
 
 function read(
   state: PlayerState,
-  { lines, top }: PlayerState['mode'] & { readonly is: 'detail' },
+  { of, lines, top }: PlayerState['mode'] & { readonly is: 'detail' },
   { name, input }: PlayerKey,
 ): PlayerState {
   const page = detailRows(state)
   const last = Math.max(0, lines.length - page)
   const scrolled = (wanted: number): PlayerState => ({
     ...state,
-    mode: { is: 'detail', lines, top: Math.max(0, Math.min(wanted, last)) },
+    mode: { is: 'detail', of, lines, top: Math.max(0, Math.min(wanted, last)) },
   })
   if (name === 'up' || input === 'k') return scrolled(top - 1)
   if (name === 'down' || input === 'j') return scrolled(top + 1)
@@ -213,8 +221,9 @@ function read(
   if (input === 'G') return scrolled(last)
   if (input === '.' || input === ',') {
     const moved = stepped({ ...state, mode: { is: 'playing' } }, input === '.' ? 1 : -1)
-    return { ...openDetail(moved), note: moved.note }
+    return { ...openDetail(moved, of), note: moved.note }
   }
+  if (input === 'x') return openDetail(state, of === 'why' ? 'all' : 'why')
   const isLeft = name === 'escape' || name === 'return' || input === 'q'
   return isLeft ? { ...state, mode: { is: 'playing' } } : state
 }

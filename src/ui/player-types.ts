@@ -21,7 +21,13 @@ export type PlayerState = {
   readonly mode:
     | { readonly is: 'playing' | 'help' }
     | { readonly is: 'find' | 'export'; readonly typed: string }
-    | { readonly is: 'detail'; readonly lines: readonly string[]; readonly top: number }
+    | {
+        readonly is: 'detail'
+        /** All that is on record of it, or why it was let through or not. */
+        readonly of: 'all' | 'why'
+        readonly lines: readonly string[]
+        readonly top: number
+      }
   readonly sought: string
   readonly note: string | undefined
 }

@@ -188,6 +188,22 @@ describe('ui/player', function () {
     assert.doesNotMatch(screen(press(without, '.', named('return')).state), /acme\.dev$/m)
   })
 
+  it('tells which rule decided, and how to ask what the policy says of it now', () => {
+    const { story } = opened().timeline
+    for (const entry of story.entries.filter(({ id }) => id !== '')) {
+      const here = { ...opened(), cursor: entry.index, position: 1e9 }
+      const why = press(here, 'x').state
+      assert.match(screen(why), new RegExp(`^ {2}dbgate policy explain ${entry.id}$`, 'm'))
+      for (const event of entry.events) {
+        if (event.e !== 'statement') continue
+        const verdict = event.refused ? 'denied' : event.request ? 'approved' : 'allowed'
+        assert.ok(screen(why).includes(`\n  ${verdict} by ${event.rule}`), screen(why))
+      }
+      assert.equal(press(why, 'q').state.mode.is, 'playing')
+      assert.doesNotMatch(screen(press(why, 'x').state), /policy explain/)
+    }
+  })
+
   it('lets one read to the end of a statement of 10 MB', () => {
     const sql = `select '${'x'.repeat(10_000_000)}'; -- end`
     let state = press(opened([START, statement(1, 1, sql)]), '.', named('return'), 'G').state
