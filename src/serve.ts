@@ -12,6 +12,7 @@ import {
   fingerprintOf,
   isSessionsPath,
   ownCertificate,
+  type RejudgeTools,
   Requests,
   readCertificate,
   rejudgeBy,
@@ -533,18 +534,29 @@ class RunningGate implements RunningServer {
 
   #requests(isAuditor: (principal: Principal) => boolean): Requests {
     const { analyser, approvals } = this.#parts
+    const environmentOf = (name: string) =>
+      this.#ruling.config.targets.find(target => target.name === name)?.environment
+    const trace: DeskTools['trace'] = (statement, catalog) =>
+      analyser.lineage(statement, EMPTY_SCOPE, catalog)
+    const tools: RejudgeTools = {
+      analyse: (sql, catalog, scope) => analyser.analyse(Buffer.from(sql), scope, catalog),
+      schemaOf: (name, role, database) => this.#schemaOf(name, role, database),
+      extraOf: principal => {
+        const at = this.#options.now()
+        return { grants: approvals.activeGrants(principal, at), at }
+      },
+      ...{ trace, environmentOf },
+    }
     return new Requests({
       approvals,
       policy: () => this.#ruling.policy,
       policyNow: () => {
         const { policy, policyDigest, since } = this.#ruling
-        return { id: policyDigest, since, rejudge: request => rejudgeBy(policy, request) }
+        return { id: policyDigest, since, rejudge: request => rejudgeBy(policy, request, tools) }
       },
       isAuditor,
-      environmentOf: name =>
-        this.#ruling.config.targets.find(target => target.name === name)?.environment,
+      ...{ environmentOf, trace },
       analyse: (sql, catalog) => analyser.analyse(Buffer.from(sql), EMPTY_SCOPE, catalog),
-      trace: (statement, catalog) => analyser.lineage(statement, EMPTY_SCOPE, catalog),
       schemaOf: (name, role) => this.#schemaOf(name, role),
       planOf: async hold => {
         const target = this.#ruling.config.targets.find(({ name }) => name === hold.target)
@@ -566,11 +578,15 @@ class RunningGate implements RunningServer {
   }
 
   /** What a question is held against; without the database it is answered from the text alone, and says so. */
-  async #schemaOf(name: string, role: string): ReturnType<DeskTools['schemaOf']> {
+  async #schemaOf(
+    name: string,
+    role: string,
+    database?: string,
+  ): ReturnType<DeskTools['schemaOf']> {
     const target = this.#ruling.config.targets.find(each => each.name === name)
     if (target === undefined) return undefined
     try {
-      return await this.#gate.schemaOf(target, role)
+      return await this.#gate.schemaOf(target, role, database)
     } catch (cause) {
       this.#warn('catalog.failed', asDbgateError(cause), { target: name, role })
       return undefined

@@ -29,7 +29,7 @@ export {
 } from './client.ts'
 export type { Schema } from './mask-desk.ts'
 export { type DeskTools, type LocalPolicy, openLocalPolicy, supposed } from './policy-desk.ts'
-export { rejudgeBy } from './rejudging.ts'
+export { type RejudgeTools, rejudgeBy } from './rejudging.ts'
 export {
   type AccessMade,
   type DecisionAnswer,

@@ -236,6 +236,7 @@ function fileNew(draft: Draft, binding: string, filing: Filing): Hold {
     state: 'open',
     id: draft.newId('h'),
     requester: personOf(principal),
+    groups: principal.groups,
     ...{ agent, rule, reason, terms, policy, notify, binding },
     target: bound.target,
     role: bound.role,

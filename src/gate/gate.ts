@@ -516,15 +516,15 @@ export class Gate {
   }
 
   /**
-   * The schema of a target's own database, as the login of a role sees it, and what is remembered of it.
+   * The schema of a target's own database, or of another of its databases, as the login of a role sees it, and what is remembered of it.
    *
    * Throws: UPSTREAM, UNREACHABLE when the database can't be asked.
    */
   async schemaOf(
     target: TargetConfig,
     role: string,
+    database: string = target.database,
   ): Promise<{ readonly catalog: Catalog; readonly memory: readonly Remembered[] }> {
-    const { database } = target
     const key = JSON.stringify([target.name, role, database])
     try {
       const catalog = await this.#catalogOf(key, target, role, database).fresh()

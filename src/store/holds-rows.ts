@@ -136,6 +136,8 @@ export type Hold = Common & {
   readonly kind: 'statement'
   /** 64 hex digits: what the approval covers. */
   readonly binding: string
+  /** Of the requester when it was filed: rules go by them. Missing from what an older version filed. */
+  readonly groups?: readonly string[]
   readonly statement: HeldStatement
   /** Clients that wait for it on their line, and whether one of them was told to come back. */
   readonly line: number

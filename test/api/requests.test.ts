@@ -7,12 +7,14 @@ import {
   createApiClient,
   createApiServer,
   fingerprintOf,
+  type RejudgeTools,
   Requests,
   rejudgeBy,
 } from '../../src/api/index.ts'
 import { DbgateError } from '../../src/errors.ts'
 import type { Principal } from '../../src/identity/index.ts'
 import type { Policy } from '../../src/policy/index.ts'
+import { buildCatalog, CATALOG_QUERIES } from '../../src/sql/index.ts'
 import type { ApprovalRequest } from '../../src/store/index.ts'
 import {
   ana,
@@ -318,24 +320,66 @@ describe('api/requests', () => {
   })
 
   describe('after the policy has changed', () => {
-    const judged = (policy: Policy, request: ApprovalRequest) => rejudgeBy(policy, request)
+    const empty = CATALOG_QUERIES.flatMap(({ part }) =>
+      part === undefined
+        ? []
+        : [[part, part === 'session' ? ['{"path":["public"]}'] : []] as const],
+    )
+    const schema = { catalog: buildCatalog(new Map(empty)), memory: [] }
+    const tools: RejudgeTools = {
+      analyse: sql => analyse(sql),
+      trace: () => assert.fail('nothing is masked'),
+      schemaOf: async () => schema,
+      extraOf: () => ({ grants: [], at: desk.clock.now() }),
+      environmentOf: () => 'production',
+    }
+    const judged = (now: Policy, request: ApprovalRequest, more: Partial<RejudgeTools> = {}) =>
+      rejudgeBy(now, request, { ...tools, ...more })
+    const file = () => desk.approvals.holds.file(filing('DELETE FROM orders WHERE id = 1')).hold
 
     it('a statement takes what its rule asks for now', async () => {
-      const { hold } = desk.approvals.holds.file(filing())
       const two = await policyOf(
         SAMPLE.replace(
           '{ by: [dba], need: 1, self: false, expires: 15m }',
           '{ by: [dba], need: 2, expires: 5m }',
         ),
       )
-      const now = judged(two, hold)
+      const now = await judged(two, file())
       assert.deepEqual([now.outcome, now.outcome === 'hold' && now.terms.need], ['hold', 2])
     })
 
-    it('a statement whose rule is gone takes what it took', async () => {
-      const { hold } = desk.approvals.holds.file(filing())
-      const other = await policyOf(SAMPLE.replaceAll('prod-writes', 'other-writes'))
-      assert.deepEqual(judged(other, hold), { outcome: 'allow' })
+    it('a statement is denied by a rule that was not there when it was filed', async () => {
+      const frozen = `rules:
+  - name: frozen
+    on: [prod]
+    when: { kind: [DELETE] }
+    then: deny
+    say: No deletes today.
+    next: Wait for tomorrow.
+`
+      const stricter = await policyOf(SAMPLE.replace('rules:\n', frozen))
+      const hold = file()
+      assert.deepEqual(await judged(stricter, hold), { outcome: 'deny', rule: 'frozen' })
+      const prepared = { ...hold, statement: { ...hold.statement, scope: { 'prepared p': 'x' } } }
+      assert.equal((await judged(stricter, prepared)).outcome, 'hold')
+    })
+
+    it('a statement whose requester has lost the role is denied', async () => {
+      const others = await policyOf(SAMPLE.replace('groups: [engineering]', 'groups: [other]'))
+      const hold = { ...file(), groups: ['engineering'] }
+      assert.deepEqual(await judged(others, hold), { outcome: 'deny', rule: 'role writer' })
+    })
+
+    it('a statement that is not held any more takes what it took', async () => {
+      const looser = await policyOf(
+        SAMPLE.replace('when: { class: write, unless', 'when: { class: ddl, unless'),
+      )
+      assert.deepEqual(await judged(looser, file()), { outcome: 'allow' })
+    })
+
+    it('nothing is decided where it cannot be judged again', async () => {
+      const unread = { schemaOf: async () => undefined }
+      assert.equal(await codeOf(() => judged(policy, file(), unread)), 'UPSTREAM')
     })
 
     it('a role that nobody can be asked for any more is not given', async () => {
@@ -347,11 +391,11 @@ describe('api/requests', () => {
       })
       const found = desk.store.find(request.id)
       assert(found !== undefined)
-      assert.equal(judged(policy, found).outcome, 'hold')
+      assert.equal((await judged(policy, found)).outcome, 'hold')
       const gone = await policyOf(
         'version: 1\nroles: { writer: { may: [write] } }\npeople: [{ groups: [dba], roles: { prod: writer } }]\n',
       )
-      assert.equal(judged(gone, found).outcome, 'deny')
+      assert.equal((await judged(gone, found)).outcome, 'deny')
     })
   })
 
