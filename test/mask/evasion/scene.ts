@@ -1,5 +1,6 @@
 import { type BareGate, startBareGate } from '../../helpers/bare-gate.ts'
 import type { Database } from '../../helpers/postgres.ts'
+import { fieldsOf } from '../../helpers/raw.ts'
 import { type Answer, attack } from './attack.ts'
 import { asRole, type Base, ROLES_PASSWORD } from './base.ts'
 import { type Case, listOf } from './corpus.ts'
@@ -22,6 +23,8 @@ export class Player {
   readonly #base: Base
   readonly #may: May
   #shared: Promise<Stage> | undefined
+  /** Stages that nobody plays on, by what was done to them before: nothing has changed there since. */
+  readonly #unchanged = new Map<string, Stage[]>()
 
   constructor(base: Base, may: May) {
     this.#base = base
@@ -33,16 +36,24 @@ export class Player {
       this.#shared ??= this.#open(READER)
       return this.#attack(one, await this.#shared)
     }
-    const stage = await this.#open(one)
+    const scenery = sceneryOf(one)
+    const free = this.#unchanged.get(scenery) ?? []
+    this.#unchanged.set(scenery, free)
+    const stage = free.pop() ?? (await this.#open(one))
+    let isKept = false
     try {
-      return await this.#attack(one, stage)
+      const answer = await this.#attack(one, stage)
+      isKept = stage.gate !== null && changesNothing(one, answer)
+      if (isKept) free.push(stage)
+      return answer
     } finally {
-      await this.#close(stage, one)
+      if (!isKept) await this.#close(stage, one)
     }
   }
 
   async close(): Promise<void> {
     if (this.#shared !== undefined) await this.#close(await this.#shared, READER)
+    for (const stage of [...this.#unchanged.values()].flat()) await this.#close(stage, READER)
   }
 
   async #open(one: Pick<Case, 'id' | 'setup' | 'role'>): Promise<Stage> {
@@ -85,6 +96,30 @@ function isReading(one: Case): boolean {
   if (prepared.some(sql => sql !== '') || one.role !== undefined) return false
   if (one.steps?.some(({ other }) => other !== undefined)) return false
   return one.sql.every(sql => READING.test(sql) && !CHANGING.test(sql))
+}
+
+/** What is done before a case is played, and by whom: cases that agree in it can be played on one stage. */
+function sceneryOf({ setup, setup_super, attacker_setup, pre, role }: Case): string {
+  return JSON.stringify([setup, setup_super, attacker_setup, pre, role])
+}
+
+/** What a session says after commands that leave a database as it was. */
+const IDLE_TAGS =
+  /^(?:BEGIN|START TRANSACTION|COMMIT|ROLLBACK|SET|PREPARE|DECLARE CURSOR|EXPLAIN)\0$/
+const IDLE_REFUSALS = /^dbgate:/
+
+/**
+ * Whether a case has provably left its database as it was: every statement was refused by the gate, or only began or
+ * ended something. What failed in PostgreSQL may have moved a sequence or made a file, so that it does not count.
+ */
+function changesNothing(one: Case, { frames }: Answer): boolean {
+  if (one.teardown !== undefined || one.steps !== undefined) return false
+  return frames.every(frame => {
+    const { tag, body } = frame
+    if (tag === 'C') return IDLE_TAGS.test(body.toString('latin1'))
+    if (tag === 'E') return IDLE_REFUSALS.test(fieldsOf(frame).R ?? '')
+    return !'VWd'.includes(tag)
+  })
 }
 
 function loginOf({ upstream }: Base, role: string) {
